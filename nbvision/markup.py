@@ -1,0 +1,101 @@
+"""Text that is safe to show: the only room where HTML is made.
+
+Model text, file names, labels and error messages are hostile input. They enter markup
+through `escape` alone, and every picture carries its alt text.
+"""
+
+import base64
+import html
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = ["bundle", "escape", "figure", "image_tag", "plain", "rich", "table"]
+
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_KEPT = {"\n", "\t"}
+
+
+class rich(str):  # noqa: N801 - reads as a word at the call: rich("<b>…</b>")
+    """Markup that this package made itself; `escape` passes it through unchanged.
+
+    >>> escape(rich("<b>1</b>")), escape("<b>1</b>")
+    ('<b>1</b>', '&lt;b&gt;1&lt;/b&gt;')
+    """
+
+    __slots__ = ()
+
+
+def plain(text: str, *, limit: int = 200_000) -> str:
+    r"""Clean text for display: no control, bidirectional or unpaired surrogate characters.
+
+    The data itself is never changed, only what is shown of it.
+
+    >>> plain("a\x1b[31mred\x00\u202eb")
+    'ared\ufffd\ufffdb'
+    """
+    text = _ANSI.sub("", text[:limit])
+    return "".join(
+        c
+        if c in _KEPT or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} or c == "\u200d"
+        else "\ufffd"
+        for c in text
+    )
+
+
+def escape(text: object) -> str:
+    """Return text as HTML that shows exactly these characters and does nothing.
+
+    >>> escape('<img src=x onerror="alert(1)">')
+    '&lt;img src=x onerror=&quot;alert(1)&quot;&gt;'
+    """
+    return text if isinstance(text, rich) else html.escape(plain(str(text)), quote=True)
+
+
+def image_tag(data: bytes, media_type: str, *, alt: str, style: str = "max-width:100%") -> rich:
+    """Return an ``<img>`` that carries its bytes and its alt text."""
+    encoded = base64.b64encode(data).decode("ascii")
+    source = f"data:{escape(media_type)};base64,{encoded}"
+    return rich(f'<img src="{source}" alt="{escape(alt)}" style="{escape(style)}">')
+
+
+def figure(image: rich, caption: object = "") -> rich:
+    """Return an image with its caption as one ``<figure>``."""
+    words = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return rich(f'<figure style="margin:0">{image}{words}</figure>')
+
+
+def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str = "") -> rich:
+    """Return a ``<table>`` with column headings; every cell is escaped.
+
+    >>> table(["name"], [["<a>"]])[-43:]
+    '<tr><td>&lt;a&gt;</td></tr></tbody></table>'
+    """
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return rich(f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def bundle(
+    text: str, *, markup: str = "", pictures: Mapping[str, bytes] | None = None
+) -> dict[str, str]:
+    """Return a Jupyter mimebundle: always ``text/plain``, and what else there is.
+
+    Parameters
+    ----------
+    text
+        What a terminal, a screen reader or Markdown export shows.
+    markup
+        HTML made by this module.
+    pictures
+        Still pictures by media type, as bytes.
+    """
+    shown = {"text/plain": plain(text)}
+    if markup:
+        shown["text/html"] = markup
+    for media_type, data in (pictures or {}).items():
+        shown[media_type] = base64.b64encode(data).decode("ascii")
+    return shown
