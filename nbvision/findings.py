@@ -96,6 +96,13 @@ class Findings(tuple[Finding, ...]):
     def __str__(self) -> str:
         return "\n".join(str(f) for f in self) or "nothing to note"
 
+    def __repr__(self) -> str:
+        return f"Findings({', '.join(self.codes)})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
+        # IPython prints tuples its own way unless told otherwise.
+        printer.text(str(self))
+
     def to_html(self) -> str:
         """Return the findings as an HTML table."""
         rows = [(f.level, f.code, f.image_number or "", f.value, f.limit, f.cure) for f in self]
