@@ -1,0 +1,232 @@
+"""Prepared images and words become a request; nothing is sent here.
+
+Building and sending are two acts: a `Request` can be shown, saved and counted by anyone,
+and no key or client is needed to make one.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nbvision.catalogue import Model, Platform
+from nbvision.errors import LimitExceeded, RequestError
+from nbvision.markup import bundle, escape, rich
+from nbvision.prepared import PreparedImage
+from nbvision.prompts import in_words, label_for
+
+__all__ = ["Request", "Turn", "build_request", "takes_schema"]
+
+# Thinking counts toward max_tokens on current models, so a short limit cuts answers off.
+_MAX_TOKENS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message: words and prepared images, in the order they are sent."""
+
+    role: Literal["user", "assistant"]
+    blocks: tuple[str | PreparedImage, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """Everything that is sent, before it is sent.
+
+    Attributes
+    ----------
+    model_id
+        The model as typed; it goes over the wire in this spelling.
+    model, platform
+        What the catalogue says of it, and of the place it is asked at.
+    turns
+        The messages; images stand before the words about them.
+    system, max_tokens, effort, schema
+        As in the Messages API; ``schema`` is a JSON schema for the answer.
+    """
+
+    model_id: str
+    model: Model
+    platform: Platform
+    turns: tuple[Turn, ...]
+    max_tokens: int = _MAX_TOKENS
+    system: str | None = None
+    effort: str | None = None
+    schema: dict[str, Any] | None = None
+
+    @property
+    def images(self) -> tuple[PreparedImage, ...]:
+        """The pictures of all turns, in order."""
+        return tuple(
+            block for turn in self.turns for block in turn.blocks if not isinstance(block, str)
+        )
+
+    @property
+    def sends_schema(self) -> bool:
+        """Whether the answer's form travels as a schema; otherwise words ask for it."""
+        return self.schema is not None and takes_schema(self.model, self.platform)
+
+    def body(self) -> dict[str, Any]:
+        """Return the body as the Messages API's own dict, pictures included."""
+        return self._body(abridged=False)
+
+    def abridged(self) -> dict[str, Any]:
+        """Return the body with each picture's data named instead of spelled out."""
+        return self._body(abridged=True)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the whole body as JSON, ready for ``curl --data @path``; no key is in it.
+
+        Raises
+        ------
+        RequestError
+            If the file cannot be written.
+        """
+        target = Path(path).expanduser()
+        try:
+            target.write_text(json.dumps(self.body(), ensure_ascii=False), encoding="utf-8")
+        except OSError as error:
+            raise RequestError(
+                f"cannot write {target.name}: {error.strerror}",
+                cure="choose a folder that exists and may be written",
+            ) from None
+        return target
+
+    def _body(self, *, abridged: bool) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": self.model_id, "max_tokens": self.max_tokens}
+        if self.system:
+            body["system"] = self.system
+        body["messages"] = [
+            {"role": turn.role, "content": [self._block(b, abridged=abridged) for b in turn.blocks]}
+            for turn in self.turns
+        ]
+        output: dict[str, Any] = {}
+        if self.effort is not None:
+            output["effort"] = self.effort
+        if self.sends_schema:
+            output["format"] = {"type": "json_schema", "schema": self.schema}
+        if output:
+            body["output_config"] = output
+        return body
+
+    def _block(self, block: str | PreparedImage, *, abridged: bool) -> dict[str, Any]:
+        if isinstance(block, str):
+            return {"type": "text", "text": block}
+        data = block.base64() if not abridged else _abridge(block)
+        source = {"type": "base64", "media_type": block.media_type, "data": data}
+        content_block: dict[str, Any] = {"type": "image", "source": source}
+        if self.platform.takes_transformations:
+            # Pre-resized, so this never fires; if our sizes were wrong, the service says so
+            # instead of silently moving every coordinate.
+            content_block["transformations"] = {"oversized_image": "error"}
+        return content_block
+
+    def __repr__(self) -> str:
+        words = sum(len(b) for t in self.turns for b in t.blocks if isinstance(b, str))
+        return (
+            f"Request({self.model_id!r}, {len(self.images)} images, {words} characters of text, "
+            f"max_tokens={self.max_tokens})"
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        shown = json.dumps(self.abridged(), indent=2, ensure_ascii=False)
+        markup = rich(f'<pre style="white-space:pre-wrap">{escape(shown)}</pre>')
+        return bundle(shown, markup=markup)
+
+
+def build_request(
+    images: Sequence[PreparedImage],
+    prompt: str,
+    *,
+    model_id: str,
+    model: Model,
+    platform: Platform,
+    system: str | None = None,
+    max_tokens: int | None = None,
+    effort: str | None = None,
+    schema: dict[str, Any] | None = None,
+) -> Request:
+    """Return a request of one turn: images first, each labelled if there are several.
+
+    Where the platform has no structured outputs, a ``schema`` is asked for in words.
+
+    Raises
+    ------
+    RequestError
+        If there are no words, or ``max_tokens`` is not a positive integer.
+    LimitExceeded
+        If ``max_tokens`` is above what the model can write, or a documented limit on the
+        number of images or the size of the request is passed.
+    """
+    if not prompt.strip():
+        raise RequestError("the prompt is empty", cure="say what you want to know of the picture")
+    if schema is not None and not takes_schema(model, platform):
+        prompt = f"{prompt}\n{in_words(json.dumps(schema, ensure_ascii=False))}"
+    request = Request(
+        model_id=model_id,
+        model=model,
+        platform=platform,
+        turns=(Turn("user", (*_labelled(images), prompt)),),
+        max_tokens=_checked_max_tokens(max_tokens, model),
+        system=system,
+        effort=effort,
+        schema=schema,
+    )
+    _check_limits(request)
+    return request
+
+
+def takes_schema(model: Model, platform: Platform) -> bool:
+    """Whether an answer's form can be sent as a schema to this model at this place."""
+    return model.structured_outputs and platform.structured_outputs
+
+
+def _labelled(images: Sequence[PreparedImage]) -> Iterable[str | PreparedImage]:
+    for number, image in enumerate(images, start=1):
+        if len(images) > 1:
+            yield label_for(number)
+        yield image
+
+
+def _checked_max_tokens(max_tokens: int | None, model: Model) -> int:
+    if max_tokens is None:
+        return min(_MAX_TOKENS, model.max_output_tokens)
+    if not _is_whole(max_tokens) or max_tokens < 1:
+        raise RequestError(f"max_tokens={max_tokens!r}", limit="a whole number from 1 up")
+    if max_tokens > model.max_output_tokens:
+        raise LimitExceeded(
+            f"max_tokens={max_tokens:,}",
+            limit=f"{model.max_output_tokens:,} for {model.id}",
+            cure="ask for less; only what is written is billed",
+        )
+    return max_tokens
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_limits(request: Request) -> None:
+    """Refuse before sending what the platform documents that it refuses."""
+    images, platform = request.images, request.platform
+    per_request = request.model.images_per_request
+    per_message = platform.images_per_message or per_request
+    allowed = min(per_request, per_message)
+    if len(images) > allowed:
+        raise LimitExceeded(
+            f"{len(images)} images",
+            limit=f"{allowed} per request for {request.model.id} on {platform.name}",
+            cure="send them in several requests",
+        )
+    size = sum(image.base64_length for image in images)
+    if size > platform.request_limit_bytes:
+        raise LimitExceeded(
+            f"a body of more than {size / 1e6:.1f} MB",
+            limit=f"{platform.request_limit_bytes / 1e6:.0f} MB on {platform.name}",
+            cure="send fewer or smaller pictures in one request",
+        )
+
+
+def _abridge(image: PreparedImage) -> str:
+    return f"<{image.media_type}, {image.fit.resized}, {len(image.data) / 1000:.0f} kB>"
