@@ -1,0 +1,6 @@
+"""Who answers: one door each for the Anthropic API, Amazon Bedrock and the practice server."""
+
+from nbvision.backends.connection import connect, connected, current
+from nbvision.backends.protocol import Answer, Backend, EventStream, OnWait
+
+__all__ = ["Answer", "Backend", "EventStream", "OnWait", "connect", "connected", "current"]

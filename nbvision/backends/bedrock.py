@@ -1,0 +1,256 @@
+"""Amazon Bedrock's runtime through boto3: `InvokeModel` and its response stream.
+
+boto3 finds credentials and regions, signs, and reads the binary event stream. Retries are
+ours: boto3 would repeat a timed-out generation, which is billed each time.
+"""
+
+import json
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from nbvision.backends import translate
+from nbvision.backends.protocol import (
+    Answer,
+    EventStream,
+    OnWait,
+    introduction,
+    shielded,
+)
+from nbvision.backends.retrying import with_retries
+from nbvision.catalogue import DEFAULT_BEDROCK_MODEL, find_platform
+from nbvision.errors import NbvisionError, NotConnected, UnreadableAnswer
+from nbvision.markup import plain
+from nbvision.request import Request
+
+__all__ = ["BedrockBackend"]
+
+_API_VERSION = "bedrock-2023-05-31"
+_CONNECT_SECONDS = 10.0
+_SILENCE_SECONDS = 180.0
+_SIGN_IN = "aws configure, AWS_PROFILE, or AWS_BEARER_TOKEN_BEDROCK"
+# The status each AWS error stands for, where the reply itself carries none.
+_STATUS = {
+    "AccessDeniedException": 403,
+    "ExpiredTokenException": 403,
+    "InternalServerException": 500,
+    "ModelErrorException": 424,
+    "ModelNotReadyException": 503,
+    "ModelStreamErrorException": 424,
+    "ModelTimeoutException": 408,
+    "ResourceNotFoundException": 404,
+    "ServiceQuotaExceededException": 402,
+    "ServiceUnavailableException": 503,
+    "ThrottlingException": 429,
+    "UnrecognizedClientException": 403,
+    "ValidationException": 400,
+}
+
+
+class BedrockBackend:
+    """Asks Claude on Amazon Bedrock; see `connect`.
+
+    Parameters
+    ----------
+    model
+        An inference profile or model id as Bedrock names it.
+    region, profile
+        As boto3 understands them; otherwise from the environment.
+    api_key
+        A Bedrock API key, sent as bearer token instead of a signature.
+    endpoint_url
+        Another address, such as a private endpoint's.
+    why
+        How it introduces itself.
+    """
+
+    name = "bedrock"
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        region: str | None = None,
+        profile: str | None = None,
+        api_key: str | None = None,
+        endpoint_url: str | None = None,
+        why: str = "",
+    ) -> None:
+        self.model = model or DEFAULT_BEDROCK_MODEL
+        self.platform = find_platform("bedrock")
+        self._client = _make_client(region, profile, api_key, endpoint_url)
+        # A backend that is let go of lets go of its connections.
+        weakref.finalize(self, self._client.close)
+        place = endpoint_url or f"region {self._client.meta.region_name}"
+        self.why = why or f"requests go to {plain(place)}"
+
+    def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
+        """Send a request and return its whole answer; see `Backend.send`."""
+
+        def ask() -> Answer:
+            reply = self._client.invoke_model(**_call(request))
+            text = reply["body"].read().decode("utf-8", "replace")
+            return Answer(_json(text), _request_id(reply))
+
+        return with_retries(lambda: shielded(ask, _translate), on_wait)
+
+    def stream(self, request: Request, *, on_wait: OnWait | None = None) -> EventStream:
+        """Send a request and return its events; see `Backend.stream`."""
+
+        def ask() -> EventStream:
+            reply = self._client.invoke_model_with_response_stream(**_call(request))
+            body = reply["body"]
+            return EventStream(
+                _events(body),
+                close=body.close,
+                request_id=_request_id(reply),
+                translate=_translate,
+            )
+
+        return with_retries(lambda: shielded(ask, _translate), on_wait)
+
+    def count_tokens(self, request: Request) -> int | None:  # noqa: ARG002 - the protocol's signature
+        """Return None: counting here refuses many models, so an estimate is shown instead."""
+        return None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def __repr__(self) -> str:
+        return f"BedrockBackend({self.model!r}, {self._client.meta.region_name!r})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return introduction(self)
+
+
+def _make_client(
+    region: str | None, profile: str | None, api_key: str | None, endpoint_url: str | None
+) -> Any:
+    import boto3
+    import botocore
+    from botocore.config import Config
+
+    options: dict[str, Any] = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "read_timeout": _SILENCE_SECONDS,
+        "retries": {"total_max_attempts": 1},
+        # Thirty widgets of one kernel may ask at once.
+        "max_pool_connections": 32,
+    }
+    if api_key is not None:
+        # botocore sends bearer tokens over https only, and takes them from the environment
+        # only; unsigned with the header set, they go where the user said.
+        options["signature_version"] = botocore.UNSIGNED
+
+    def make() -> Any:
+        session = boto3.Session(profile_name=profile, region_name=region)
+        client = session.client(
+            "bedrock-runtime", endpoint_url=endpoint_url, config=Config(**options)
+        )
+        if api_key is not None:
+            _send_bearer(client, api_key)
+        return client
+
+    return shielded(make, lambda error: _not_made(error, profile))
+
+
+def _send_bearer(client: Any, api_key: str) -> None:
+    def add_header(request: Any, **_: Any) -> None:
+        request.headers["Authorization"] = f"Bearer {api_key}"
+
+    client.meta.events.register("before-sign.bedrock-runtime", add_header)
+
+
+def _not_made(error: Exception, profile: str | None) -> NotConnected:
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.NoRegionError):
+        return NotConnected(
+            "no AWS region", cure='nv.connect("bedrock", region="us-east-1"), or set AWS_REGION'
+        )
+    if isinstance(error, exceptions.ProfileNotFound):
+        return NotConnected(f"no AWS profile {profile!r}", cure="aws configure list-profiles")
+    return NotConnected(
+        f"the Bedrock client cannot be made ({type(error).__name__})",
+        cure="check region, profile and endpoint_url",
+    )
+
+
+def _call(request: Request) -> dict[str, Any]:
+    """Return the request as `InvokeModel` takes it: the model beside the body."""
+    body = request.body()
+    model_id = body.pop("model")
+    return {
+        "modelId": model_id,
+        "contentType": "application/json",
+        "accept": "application/json",
+        "body": json.dumps({"anthropic_version": _API_VERSION, **body}).encode(),
+    }
+
+
+def _request_id(reply: Mapping[str, Any]) -> str | None:
+    found = reply.get("ResponseMetadata", {}).get("RequestId")
+    return str(found) if found else None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    raise UnreadableAnswer("the reply is not JSON", cure="ask again", text=text[:2000])
+
+
+def _events(body: Any) -> Iterator[Mapping[str, Any]]:
+    for event in body:
+        chunk = event.get("chunk") if isinstance(event, Mapping) else None
+        if chunk is not None:
+            yield json.loads(chunk["bytes"])
+
+
+def _translate(error: Exception) -> NbvisionError:
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        return _from_reply(error.response)
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+        return NotConnected("no AWS credentials", cure=_SIGN_IN)
+    if isinstance(error, exceptions.CredentialRetrievalError | exceptions.SSOError):
+        return NotConnected(
+            f"AWS credentials cannot be read ({type(error).__name__})",
+            cure=f"sign in again: aws sso login, or {_SIGN_IN}",
+        )
+    if isinstance(error, exceptions.EndpointConnectionError | exceptions.ConnectTimeoutError):
+        return translate.unreachable("Bedrock", type(error).__name__)
+    if isinstance(error, exceptions.ReadTimeoutError):
+        return translate.lost("Bedrock was silent for too long", timed_out=True)
+    if isinstance(error, exceptions.ParamValidationError):
+        return translate.from_status(400, message=str(error)[:500])
+    if isinstance(error, exceptions.HTTPClientError | OSError):
+        return translate.lost(type(error).__name__)
+    return UnreadableAnswer(
+        f"there came a reply that cannot be read ({type(error).__name__})",
+        cure="ask again; it may have been billed",
+    )
+
+
+def _from_reply(reply: Mapping[str, Any]) -> NbvisionError:
+    error, metadata = reply.get("Error") or {}, reply.get("ResponseMetadata") or {}
+    # A stream's exceptions come by their member's name: throttlingException.
+    code = str(error.get("Code") or "")
+    status = metadata.get("HTTPStatusCode") or 0
+    if status < 300:  # noqa: PLR2004 - an error inside a stream carries the stream's own 200, or none
+        status = _STATUS.get(code[:1].upper() + code[1:], 500)
+    if code == "ServiceQuotaExceededException":
+        status = 402
+    seconds = None
+    with suppress(ValueError):
+        seconds = max(0.0, float((metadata.get("HTTPHeaders") or {}).get("retry-after", "")))
+    return translate.from_status(
+        int(status),
+        message=f"{code}: {error.get('Message') or 'no reason given'}",
+        request_id=metadata.get("RequestId"),
+        retry_after_seconds=seconds,
+    )

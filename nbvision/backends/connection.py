@@ -1,0 +1,148 @@
+"""Who answers in this kernel: chosen once by `connect`, said why, changed by one line."""
+
+import os
+import threading
+from collections.abc import Mapping
+
+from nbvision.backends.anthropic_api import AnthropicBackend
+from nbvision.backends.bedrock import BedrockBackend
+from nbvision.backends.protocol import Backend
+from nbvision.catalogue import DEFAULT_PRACTICE_MODEL
+from nbvision.errors import NotConnected
+
+__all__ = ["connect", "connected", "current"]
+
+_NAMES = ("anthropic", "bedrock", "practice")
+_ACCEPTED = {
+    "anthropic": {"base_url", "api_key"},
+    "bedrock": {"region", "profile", "api_key", "endpoint_url"},
+    "practice": {"words_per_second"},
+}
+_WORDS_PER_SECOND = 80.0
+_NOT_A_MODEL = "it measures pixels and is not a language model"
+
+_lock = threading.Lock()
+_chosen: Backend | None = None
+# One server for each process and pace; a forked child starts its own.
+_servers: dict[tuple[int, float | None], tuple[str, str]] = {}
+
+
+def connect(
+    name: str | None = None,
+    *,
+    model: str | None = None,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    region: str | None = None,
+    profile: str | None = None,
+    endpoint_url: str | None = None,
+    words_per_second: float | None = _WORDS_PER_SECOND,
+) -> Backend:
+    """Choose who answers the calls that follow in this kernel, and return it.
+
+    Nothing is sent. Without a name, a key in ``ANTHROPIC_API_KEY`` chooses the Anthropic API,
+    one in ``AWS_BEARER_TOKEN_BEDROCK`` Amazon Bedrock, and no key the practice server.
+
+    Parameters
+    ----------
+    name
+        ``"anthropic"``, ``"bedrock"`` or ``"practice"``.
+    model
+        A model id as the backend spells it; asked when a call names none.
+    base_url, api_key
+        For ``anthropic``: another server's address, and a key; otherwise the environment's.
+    region, profile, api_key, endpoint_url
+        For ``bedrock``: as boto3 knows them; ``api_key`` is a Bedrock API key.
+    words_per_second
+        For ``practice``: how fast it writes; None for at once.
+
+    Raises
+    ------
+    NotConnected
+        If there is no key, region or such a backend, or an argument is another's.
+
+    Examples
+    --------
+    >>> connect("practice").model
+    'practice-high'
+    """
+    chosen, why = (name, "") if name is not None else _choose(os.environ)
+    given = {"base_url": base_url, "api_key": api_key, "region": region}
+    given |= {"profile": profile, "endpoint_url": endpoint_url}
+    _check(chosen, {key for key, value in given.items() if value is not None})
+    backend: Backend
+    if chosen == "anthropic":
+        backend = AnthropicBackend(model=model, base_url=base_url, api_key=api_key)
+    elif chosen == "bedrock":
+        backend = BedrockBackend(
+            model=model, region=region, profile=profile, api_key=api_key, endpoint_url=endpoint_url
+        )
+    else:
+        backend = _practice(model, words_per_second, why)
+    if why:
+        backend.why = f"{backend.why}; {why}" if chosen != "practice" else why
+    global _chosen  # noqa: PLW0603 - the one piece of state: who was connected last
+    with _lock:
+        _chosen = backend
+    return backend
+
+
+def connected() -> Backend | None:
+    """Return whom `connect` chose last, or None; never connects."""
+    with _lock:
+        return _chosen
+
+
+def current(backend: Backend | None = None) -> Backend:
+    """Return the given backend, else the connected one; connect if there is none.
+
+    Raises
+    ------
+    NotConnected
+        As `connect`.
+    """
+    return backend or connected() or connect()
+
+
+def _choose(environment: Mapping[str, str]) -> tuple[str, str]:
+    for key in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        if environment.get(key):
+            return "anthropic", f"chosen because {key} is set"
+    if environment.get("AWS_BEARER_TOKEN_BEDROCK"):
+        return "bedrock", "chosen because AWS_BEARER_TOKEN_BEDROCK is set"
+    return "practice", (
+        f"chosen because no key is set; {_NOT_A_MODEL}. "
+        'For a model: set ANTHROPIC_API_KEY, or nv.connect("bedrock")'
+    )
+
+
+def _check(name: str, given: set[str]) -> None:
+    if name not in _NAMES:
+        raise NotConnected(f"no backend {name!r}", limit=", ".join(_NAMES))
+    if misplaced := sorted(given - _ACCEPTED[name]):
+        raise NotConnected(
+            f"{misplaced[0]}= means nothing to {name}",
+            limit=f"{name} takes model, {', '.join(sorted(_ACCEPTED[name]))}",
+        )
+
+
+def _practice(model: str | None, words_per_second: float | None, why: str) -> Backend:
+    url, token = _practice_server(words_per_second)
+    return AnthropicBackend(
+        model=model or DEFAULT_PRACTICE_MODEL,
+        base_url=url,
+        api_key=token,
+        name="practice",
+        why=why or f"a server inside this kernel, no key needed; {_NOT_A_MODEL}",
+    )
+
+
+def _practice_server(words_per_second: float | None) -> tuple[str, str]:
+    from nbvision.practice import PracticeServer
+
+    with _lock:
+        place = (os.getpid(), words_per_second)
+        if place not in _servers:
+            server = PracticeServer(words_per_second=words_per_second).start()
+            _servers[place] = (server.url, server.token)
+        return _servers[place]

@@ -1,0 +1,66 @@
+"""When a request is sent again, and when it is not.
+
+Again, up to two times: what the service refused before working on it (429, 503, 529), what
+it broke on (500, 502), and a connection that was never made. Never: a lost connection or a
+timeout after sending, since the answer may have been billed; a wait of more than a minute;
+anything that money, keys or the request itself are the reason of.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from nbvision.backends.protocol import OnWait
+from nbvision.backends.translate import LONGEST_WAIT_SECONDS
+from nbvision.errors import BackendError, NotConnected, Overloaded, RateLimited, ServiceFailed
+
+__all__ = ["with_retries"]
+
+_ATTEMPTS = 3
+_FIRST_WAIT_SECONDS = 0.5
+_RETRIED = (RateLimited, Overloaded)
+_BROKEN = {500, 502}
+
+Result = TypeVar("Result")
+
+
+def with_retries(action: Callable[[], Result], on_wait: OnWait | None = None) -> Result:
+    """Return what the action returns, trying again where that is safe.
+
+    Parameters
+    ----------
+    action
+        Sends one request.
+    on_wait
+        Told in words before each wait.
+
+    Raises
+    ------
+    BackendError
+        The last one.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return action()
+        except BackendError as error:
+            wait = _wait_after(error, attempt)
+            if wait is None or attempt == _ATTEMPTS:
+                raise
+            words = f"{error.value.split(' [')[0]}; asking again in {wait:.1f} s"
+        if on_wait is not None:
+            on_wait(words)
+        time.sleep(wait)
+    raise AssertionError("the loop returns or raises")
+
+
+def _wait_after(error: BackendError, attempt: int) -> float | None:
+    is_broken = isinstance(error, ServiceFailed) and error.status in _BROKEN
+    never_left = isinstance(error, NotConnected) and error.status is None
+    if not (isinstance(error, _RETRIED) or is_broken or never_left):
+        return None
+    if error.retry_after_seconds is not None:
+        asked = error.retry_after_seconds
+        return asked if asked <= LONGEST_WAIT_SECONDS else None
+    backoff: float = _FIRST_WAIT_SECONDS * 2 ** (attempt - 1)
+    return backoff * random.uniform(0.75, 1.0)  # noqa: S311 - spreading a class's retries, not a secret
