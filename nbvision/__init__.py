@@ -1,1 +1,99 @@
-"""See what Claude sees."""
+"""nbvision: see exactly what Claude sees, ask about it, and get boxes on your own pixels.
+
+A picture of any kind becomes a `SourceImage` (`open_image`): upright, right-looking RGB. For
+a model it becomes a `PreparedImage` (`prepare`): the very bytes that are sent, and the `Fit`
+that says how the original became the frame the model looks at. `preview` shows that frame;
+`check` and `estimate` say what is worth knowing before paying.
+
+`describe`, `compare`, `locate` and `ask` send it, with words, to whoever answers: the
+Anthropic API, Amazon Bedrock, or a practice server on this machine that needs no key
+(`connect` chooses and says why). What comes back is a `Reply`, or `Detections` whose boxes
+are in pixels of the original picture, because the `Fit` has travelled along.
+
+>>> import nbvision as nv
+>>> nv.fit((4032, 3024), model="claude-haiku-4-5").resized
+Size(width=1270, height=952)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbvision import samples
+    from nbvision.backends import Backend, connect
+    from nbvision.calls import ask, compare, describe, locate
+    from nbvision.catalogue import Model, find_model, models
+    from nbvision.errors import NbvisionError
+    from nbvision.findings import Finding, Findings
+    from nbvision.geometry import Box, Fit, Point, Size, Tier
+    from nbvision.images import SourceImage, open_image
+    from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
+    from nbvision.prepared import PreparedImage
+    from nbvision.request import Request
+    from nbvision.results import Detections, Reply
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Modules load when a name of theirs is first used, so that
+# importing the package costs a millisecond instead of the SDKs' two seconds.
+_HOMES = {
+    "backends": ["Backend", "connect"],
+    "calls": ["ask", "compare", "describe", "locate"],
+    "catalogue": ["Model", "find_model", "models"],
+    "errors": ["NbvisionError"],
+    "findings": ["Finding", "Findings"],
+    "geometry": ["Box", "Fit", "Point", "Size", "Tier"],
+    "images": ["SourceImage", "open_image"],
+    "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
+    "prepared": ["PreparedImage"],
+    "request": ["Request"],
+    "results": ["Detections", "Reply"],
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Backend",
+    "Box",
+    "Detections",
+    "Finding",
+    "Findings",
+    "Fit",
+    "Model",
+    "NbvisionError",
+    "Point",
+    "PreparedImage",
+    "Reply",
+    "Request",
+    "Size",
+    "SourceImage",
+    "Tier",
+    "ask",
+    "build_request",
+    "check",
+    "compare",
+    "connect",
+    "describe",
+    "estimate",
+    "find_model",
+    "fit",
+    "locate",
+    "models",
+    "open_image",
+    "prepare",
+    "preview",
+    "samples",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "samples":
+        return import_module("nbvision.samples")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'nbvision' has no attribute {name!r}")
+    value = getattr(import_module(f"nbvision.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

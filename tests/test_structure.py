@@ -5,13 +5,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbvision
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "nbvision"
 
 # A module imports only from rows above its own.
 ROWS = [
     {"errors", "geometry", "markup"},
-    {"findings"},
+    {"findings", "fetching", "catalogue", "image_formats", "live", "prompts", "samples"},
+    {"decoding"},
+    {"source_image"},
+    {"images"},
+    {"preflight", "draw"},
+    {"prepared"},
+    {"request"},
+    {"response", "box_reader"},
+    {"results", "previewing", "practice"},
+    {"backends"},
+    {"inspection"},
+    {"calls"},
+    {"demo"},
+    {"cli"},
 ]
 
 
@@ -22,22 +37,61 @@ def row_of(module: str) -> int:
     raise AssertionError(f"{module} stands in no row: say where it belongs")
 
 
+def room_of(path: Path) -> str:
+    """The top-level module or folder a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
 def imported(path: Path) -> set[str]:
+    """The rooms of ours that a file imports from, anywhere in it."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nbvision."):
-            names.add((node.module or "").split(".")[1])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: relative imports hide the room"
+            if node.module == "nbvision":
+                names.update(alias.name for alias in node.names)
+            elif (node.module or "").startswith("nbvision."):
+                names.add((node.module or "").split(".")[1])
         if isinstance(node, ast.Import):
             names.update(a.name.split(".")[1] for a in node.names if a.name.startswith("nbvision."))
-    return names
+    return names - {"__version__"}
+
+
+MODULES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
 
 
 def test_imports_go_one_way() -> None:
-    modules = [p for p in PACKAGE.glob("*.py") if p.stem != "__init__"]
-    assert modules
-    for path in modules:
-        for name in imported(path):
-            assert row_of(name) < row_of(path.stem), f"{path.stem} imports {name}"
+    assert MODULES
+    for path in MODULES:
+        for name in imported(path) - {room_of(path)}:
+            assert row_of(name) < row_of(room_of(path)), f"{path} imports {name}"
+
+
+def test_the_practice_server_shares_no_code_with_the_side_it_checks() -> None:
+    for path in (PACKAGE / "practice").glob("*.py"):
+        assert imported(path) <= {"practice", "geometry", "samples", "errors"}, path.name
+
+
+def test_nothing_uses_pyplot() -> None:
+    for path in MODULES:
+        assert "pyplot" not in {
+            part
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in [getattr(node, "module", None) or "", *(a.name for a in node.names)]
+            for part in name.split(".")
+        }, path.name
+
+
+def test_no_public_function_has_the_name_of_a_module() -> None:
+    modules = {room_of(path) for path in MODULES} - {"samples"}
+    assert modules & set(nbvision.__all__) == set()
+
+
+def test_the_front_door_offers_what_it_says() -> None:
+    for name in nbvision.__all__:
+        assert getattr(nbvision, name) is not None
+    assert set(nbvision.__all__) <= set(dir(nbvision))
 
 
 def test_importing_nbvision_loads_nothing_heavy() -> None:

@@ -1,0 +1,357 @@
+"""The flow: picture and words in, a reply or boxes on your own pixels out.
+
+=====================  =============================  ===========================
+from                   by                             to
+=====================  =============================  ===========================
+anything               `open_image`                   `SourceImage`
+`SourceImage`          `prepare_image`                `PreparedImage` with `Fit`
+those and words        `build_request`                `Request`
+`Request`              ``backend.stream``             the API's own events
+those                  `StreamReader`                 `Response`
+boxes and `Fit`        `Fit.to_original`              boxes in original pixels
+all of it              `describe` … `ask`             `Reply`, `Detections`
+=====================  =============================  ===========================
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nbvision.backends import Backend, current
+from nbvision.box_reader import read_boxes, read_json
+from nbvision.catalogue import Model, find_model, model_cost
+from nbvision.errors import LimitExceeded, RequestError, UnreadableAnswer
+from nbvision.findings import Findings
+from nbvision.geometry import Fit
+from nbvision.images import open_image
+from nbvision.inspection import as_list, prepare_all
+from nbvision.live import LiveText
+from nbvision.preflight import Task, check_images
+from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
+from nbvision.request import Request, build_request, takes_schema
+from nbvision.response import Response, StreamReader, require_usable
+from nbvision.results import Cost, Detections, Reply
+
+__all__ = ["ask", "compare", "describe", "locate"]
+
+
+def describe(
+    image: object,
+    prompt: str | None = None,
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    max_tokens: int | None = None,
+    effort: str | None = None,
+    backend: Backend | None = None,
+    on_text: Callable[[str], None] | None = None,
+) -> Reply:
+    """Ask for a description of a picture, or of several together.
+
+    Parameters
+    ----------
+    image
+        Anything `open_image` takes, or a list of such.
+    prompt
+        The words; "Describe this image." by default.
+    model
+        A model id; by default the one that is connected.
+    system
+        A system prompt: persona, language, manner.
+    max_tokens
+        The most the model may write, its thinking included; 8192 by default.
+    effort
+        ``"low"`` to ``"max"``, where the model takes it; the model's own default otherwise.
+    backend
+        Who answers; by default what `connect` chose last.
+    on_text
+        Called with each piece of text as it arrives; a notebook shows them by itself.
+
+    Raises
+    ------
+    ImageError, RequestError
+        Before anything is sent.
+    BackendError
+        If nobody answered; ``may_have_been_billed`` says what is known of the money.
+    AnswerError
+        If the answer broke off or was refused; ``text`` keeps what arrived.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> practice = nv.connect("practice", words_per_second=None)
+    >>> reply = nv.describe(nv.samples.shapes, backend=practice)
+    >>> reply.model, reply.stop_reason
+    ('practice-high', 'end_turn')
+    """
+    how = _How.of(backend, model, system, max_tokens, effort, on_text)
+    return _reply(image, prompt or DESCRIBE, "describe", how)
+
+
+def compare(
+    images: object,
+    prompt: str | None = None,
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    max_tokens: int | None = None,
+    effort: str | None = None,
+    backend: Backend | None = None,
+    on_text: Callable[[str], None] | None = None,
+) -> Reply:
+    """Ask how pictures differ; they are labelled "Image 1:", "Image 2:" and so on.
+
+    Parameters
+    ----------
+    images
+        Two or more pictures, each anything `open_image` takes.
+    prompt
+        The words; "How are these images different?" by default.
+    model, system, max_tokens, effort, backend, on_text
+        As in `describe`.
+
+    Raises
+    ------
+    RequestError
+        If there are fewer than two pictures.
+    ImageError, BackendError, AnswerError
+        As in `describe`.
+    """
+    found = as_list(images)
+    if len(found) < 2:  # noqa: PLR2004 - comparing takes two
+        raise RequestError(
+            f"{len(found)} image to compare",
+            limit="two or more",
+            cure="give a list: nv.compare([first, second])",
+        )
+    how = _How.of(backend, model, system, max_tokens, effort, on_text)
+    return _reply(found, prompt or COMPARE, "compare", how)
+
+
+def locate(
+    image: object,
+    subject: str,
+    *,
+    model: str | None = None,
+    system: str | None = None,
+    max_tokens: int | None = None,
+    effort: str | None = None,
+    backend: Backend | None = None,
+    on_text: Callable[[str], None] | None = None,
+) -> Detections:
+    """Find things in a picture; the boxes are in pixels of the original.
+
+    Parameters
+    ----------
+    image
+        One picture, anything `open_image` takes. For a crop made with `SourceImage.crop`
+        the boxes are in pixels of the picture it was cropped from.
+    subject
+        What to find: ``"every window"``.
+    model, system, max_tokens, effort, backend, on_text
+        As in `describe`.
+
+    Raises
+    ------
+    UnreadableAnswer
+        If the answer holds no boxes that can be read. *No boxes found* is not an error: it
+        is an empty result.
+    ImageError, RequestError, BackendError, AnswerError
+        As in `describe`.
+    """
+    if len(as_list(image)) != 1:
+        raise RequestError(
+            f"{len(as_list(image))} images to locate in",
+            limit="one at a time, so that every box belongs to a picture",
+            cure="call locate once for each picture",
+        )
+    how = _How.of(backend, model, system, max_tokens, effort, on_text)
+    source = open_image(as_list(image)[0])
+    schema_is_sent = takes_schema(how.model, how.backend.platform)
+    # The frame's size belongs in the words, and it is known from numbers alone.
+    frame = Fit.of(source.size, how.model.tier).resized
+    words = locate_prompt(subject, *frame, schema_is_sent=schema_is_sent)
+    reply = _reply(source, words, "locate", how, BOXES_SCHEMA if schema_is_sent else None)
+    prepared = reply.request.images[0]
+    reading = read_boxes(reply.text, prepared.fit.resized)
+    return Detections(
+        reply=replace(reply, findings=Findings((*reply.findings, *reading.findings))),
+        image=source,
+        boxes=tuple(prepared.fit.to_original(box) for box in reading.boxes),
+        points=tuple(prepared.fit.to_original(point) for point in reading.points),
+        boxes_in_resized=reading.boxes,
+    )
+
+
+def ask(
+    images: object,
+    prompt: str,
+    *,
+    schema: Mapping[str, Any] | type | None = None,
+    model: str | None = None,
+    system: str | None = None,
+    max_tokens: int | None = None,
+    effort: str | None = None,
+    backend: Backend | None = None,
+    on_text: Callable[[str], None] | None = None,
+) -> Reply:
+    """Ask anything about one picture or several.
+
+    Parameters
+    ----------
+    images
+        One picture or a list, each anything `open_image` takes.
+    prompt
+        The words.
+    schema
+        A JSON schema, or a pydantic model class; ``reply.parsed`` then holds the answer as
+        JSON data or as an instance of the class, validated on this side in any case.
+    model, system, max_tokens, effort, backend, on_text
+        As in `describe`.
+
+    Raises
+    ------
+    UnreadableAnswer
+        If there is a schema and the answer does not follow it.
+    ImageError, RequestError, BackendError, AnswerError
+        As in `describe`.
+    """
+    how = _How.of(backend, model, system, max_tokens, effort, on_text)
+    if schema is None:
+        return _reply(images, prompt, "ask", how)
+    form = _json_schema(schema)
+    reply = _reply(images, prompt, "ask", how, form)
+    return replace(reply, parsed=_parsed(reply, schema, form))
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """Who is asked, and how: what the four calls have in common."""
+
+    backend: Backend
+    model_id: str
+    model: Model
+    system: str | None
+    max_tokens: int | None
+    effort: str | None
+    on_text: Callable[[str], None] | None
+
+    @classmethod
+    def of(  # noqa: PLR0917 - called with one line of names, in this order
+        cls,
+        backend: Backend | None,
+        model: str | None,
+        system: str | None,
+        max_tokens: int | None,
+        effort: str | None,
+        on_text: Callable[[str], None] | None,
+    ) -> "_How":
+        asked = current(backend)
+        chosen = model or asked.model
+        return cls(asked, chosen, find_model(chosen), system, max_tokens, effort, on_text)
+
+
+def _reply(
+    images: object,
+    prompt: str,
+    task: Task,
+    how: _How,
+    schema: dict[str, Any] | None = None,
+) -> Reply:
+    platform = how.backend.platform
+    sources = [open_image(image) for image in as_list(images)]
+    findings = check_images(
+        sources, how.model, platform, prompt=prompt, system=how.system or "", task=task
+    )
+    _refuse(findings.errors)
+    request = build_request(
+        prepare_all(sources, how.model, platform),
+        prompt,
+        model_id=how.model_id,
+        model=how.model,
+        platform=platform,
+        system=how.system,
+        max_tokens=how.max_tokens,
+        effort=how.effort,
+        schema=schema,
+    )
+    started = time.monotonic()
+    response = require_usable(_stream(how, request))
+    return Reply(
+        response=response,
+        request=request,
+        backend=how.backend.name,
+        cost=_cost(response),
+        findings=findings,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _stream(how: _How, request: Request) -> Response:
+    """Send a request and read its events to the end; an interrupt leaves the part on show."""
+    reader = StreamReader()
+    with LiveText(how.model_id) as live, how.backend.stream(request, on_wait=live.note) as events:
+        for event in events:
+            text = reader.feed(event)
+            if text:
+                live.add(text)
+                if how.on_text is not None:
+                    how.on_text(text)
+        return reader.response(request_id=events.request_id)
+
+
+def _refuse(errors: Findings) -> None:
+    if errors:
+        first = errors[0]
+        where = f"image {first.image_number}: " if first.image_number else ""
+        raise LimitExceeded(f"{where}{first.value}", limit=first.limit, cure=first.cure)
+
+
+def _cost(response: Response) -> Cost:
+    model, usage = find_model(response.model), response.usage
+    dollars = model_cost(
+        model,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+    return Cost(dollars, model.note)
+
+
+def _json_schema(schema: Mapping[str, Any] | type) -> dict[str, Any]:
+    if isinstance(schema, Mapping):
+        return dict(schema)
+    from anthropic import transform_schema
+    from pydantic import BaseModel
+
+    if issubclass(schema, BaseModel):
+        return dict(transform_schema(schema))
+    raise RequestError(
+        f"schema={schema!r}", limit="a JSON schema as a dict, or a pydantic model class"
+    )
+
+
+def _parsed(reply: Reply, schema: Mapping[str, Any] | type, form: dict[str, Any]) -> Any:
+    from jsonschema import ValidationError as SchemaError
+    from jsonschema import validate
+    from pydantic import BaseModel
+    from pydantic import ValidationError as ModelError
+
+    data = read_json(reply.text)
+    try:
+        if isinstance(schema, type) and issubclass(schema, BaseModel):
+            return schema.model_validate(data)
+        validate(data, form)
+    except (SchemaError, ModelError) as error:
+        first = str(error).splitlines()[0]
+        failure = UnreadableAnswer(
+            f"the answer does not follow the schema: {first}",
+            cure="the words are kept in error.text; say in the prompt what was missing",
+            text=reply.text,
+            response=reply.response,
+        )
+    else:
+        return data
+    raise failure

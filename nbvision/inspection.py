@@ -1,0 +1,253 @@
+"""What can be known before sending: the fit, the frame, the findings, the price.
+
+Each function answers for the model that is named, else for the one that is connected, else
+for the catalogue's default. None of them connects or pays, and only `estimate` may send: to
+the connected service's free counter.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from os import cpu_count
+from typing import Any
+
+from nbvision.backends import Backend, connected
+from nbvision.catalogue import DEFAULT_MODEL, Model, Platform, find_model, find_platform
+from nbvision.errors import BackendError, UnreadableAnswer
+from nbvision.findings import Findings
+from nbvision.geometry import Box, Fit
+from nbvision.images import SourceImage, open_image
+from nbvision.preflight import Estimate, Task, check_images, estimate_request
+from nbvision.prepared import PreparedImage, prepare_image
+from nbvision.previewing import Preview, make_preview
+from nbvision.prompts import DESCRIBE
+from nbvision.request import Request
+from nbvision.request import build_request as request_from
+
+__all__ = ["build_request", "check", "estimate", "fit", "prepare", "preview"]
+
+# The price beside the price: one current model of each size, shown next to the chosen one.
+_COMPARED = ("claude-haiku-4-5", "claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5")
+
+
+def fit(size: tuple[int, int], *, model: str | None = None, backend: Backend | None = None) -> Fit:
+    """Return how a picture of this size becomes what the model looks at.
+
+    Parameters
+    ----------
+    size
+        (width, height) of the upright original in pixels.
+    model, backend
+        Whose resolution tier decides; see the module's rule.
+
+    Raises
+    ------
+    ValueError
+        If a side is smaller than one pixel.
+
+    Examples
+    --------
+    >>> fit((4032, 3024), model="claude-opus-5-5").resized
+    Size(width=2212, height=1659)
+    """
+    return Fit.of(size, _place(model, backend)[1].tier)
+
+
+def prepare(
+    image: object,
+    *,
+    model: str | None = None,
+    backend: Backend | None = None,
+    exact: bool = False,
+) -> PreparedImage:
+    """Return the very bytes that would be sent for a picture, and how they came about.
+
+    Parameters
+    ----------
+    image
+        Anything `open_image` takes.
+    model, backend
+        For whom; see the module's rule.
+    exact
+        Resize from the full decode, whatever it costs: for reading the smallest print.
+
+    Raises
+    ------
+    ImageError
+        If the picture cannot be opened or made to fit the platform's byte limit.
+    """
+    _, known, platform = _place(model, backend)
+    return prepare_image(open_image(image), known, platform, exact=exact)
+
+
+def check(
+    images: object,
+    *,
+    model: str | None = None,
+    backend: Backend | None = None,
+    prompt: str = "",
+    system: str = "",
+    task: Task = "ask",
+) -> Findings:
+    """Return what is worth knowing about pictures and words, without sending them.
+
+    Parameters
+    ----------
+    images
+        One picture or a list of them, each anything `open_image` takes.
+    prompt, system
+        The words, if they are to be checked too.
+    task
+        ``"describe"``, ``"compare"``, ``"locate"`` or ``"ask"``: some findings weigh more
+        where exact places are asked for.
+
+    Raises
+    ------
+    ImageError
+        If a picture cannot be opened.
+    """
+    _, known, platform = _place(model, backend)
+    return check_images(
+        [open_image(image) for image in as_list(images)],
+        known,
+        platform,
+        prompt=prompt,
+        system=system,
+        task=task,
+    )
+
+
+def estimate(
+    images: object,
+    prompt: str | None = None,
+    *,
+    models: str | Iterable[str] | None = None,
+    backend: Backend | None = None,
+    count: bool = True,
+) -> Estimate:
+    """Return tokens and dollars before sending, a row for each model.
+
+    Visual tokens are exact by the published rule. The words are counted by the service for
+    the model that is connected, if its counter is there, and estimated for the others.
+
+    Parameters
+    ----------
+    images
+        One picture or a list of them, each anything `open_image` takes.
+    prompt
+        The words; by default those of `describe`.
+    models
+        One model id or several; by default the one in use and one current model of each size.
+    count
+        Whether to ask the connected service's counter, which is free and gets the pictures;
+        False sends nothing.
+
+    Raises
+    ------
+    ImageError
+        If a picture cannot be opened.
+    """
+    chosen, _, platform = _place(None, backend)
+    ids = (
+        [models] if isinstance(models, str) else list(models or dict.fromkeys((chosen, *_COMPARED)))
+    )
+    sources = [open_image(image) for image in as_list(images)]
+    words, asked = prompt or DESCRIBE, backend or connected()
+    counted: dict[str, int] = {}
+    if count and asked is not None and asked.model in ids and platform.counts_tokens:
+        request = build_request(sources, words, backend=asked)
+        # Without the counter there is still the estimate; the table says which it is.
+        with suppress(BackendError, UnreadableAnswer):
+            if (tokens := asked.count_tokens(request)) is not None:
+                counted[request.model.id] = tokens
+    known = [find_model(name) for name in ids]
+    return estimate_request([source.size for source in sources], words, known, counted)
+
+
+def preview(
+    image: object,
+    *,
+    model: str | None = None,
+    backend: Backend | None = None,
+    boxes: Sequence[Box] = (),
+) -> Preview:
+    """Show a picture as it is, as it is sent, and as the model pads it, with its price.
+
+    The middle picture is decoded from the very bytes that would be sent.
+
+    Parameters
+    ----------
+    image
+        Anything `open_image` takes.
+    boxes
+        In original pixels, drawn on all three.
+
+    Raises
+    ------
+    ImageError
+        If the picture cannot be opened or prepared.
+    """
+    _, known, platform = _place(model, backend)
+    source = open_image(image)
+    others = [find_model(name) for name in _COMPARED if name != known.id]
+    return make_preview(source, prepare_image(source, known, platform), known, others, boxes=boxes)
+
+
+def build_request(
+    images: object,
+    prompt: str = DESCRIBE,
+    *,
+    model: str | None = None,
+    backend: Backend | None = None,
+    system: str | None = None,
+    max_tokens: int | None = None,
+    effort: str | None = None,
+    schema: dict[str, Any] | None = None,
+) -> Request:
+    """Return a request that can be shown, saved and counted without being sent.
+
+    Raises
+    ------
+    ImageError
+        If a picture cannot be opened or prepared.
+    RequestError
+        If the request is over a documented limit.
+    """
+    chosen, known, platform = _place(model, backend)
+    return request_from(
+        prepare_all([open_image(image) for image in as_list(images)], known, platform),
+        prompt,
+        model_id=chosen,
+        model=known,
+        platform=platform,
+        system=system,
+        max_tokens=max_tokens,
+        effort=effort,
+        schema=schema,
+    )
+
+
+def as_list(images: object) -> list[object]:
+    """Return one picture or a list or tuple of them as a list."""
+    return list(images) if isinstance(images, list | tuple) else [images]
+
+
+def prepare_all(
+    images: Sequence[SourceImage], model: Model, platform: Platform
+) -> list[PreparedImage]:
+    """Prepare several pictures at once, in order.
+
+    No more threads than cores: Pillow lets go of the interpreter while it works, and each
+    picture in flight costs memory.
+    """
+    if len(images) < 2:  # noqa: PLR2004 - one picture needs no pool
+        return [prepare_image(image, model, platform) for image in images]
+    with ThreadPoolExecutor(min(len(images), cpu_count() or 1)) as pool:
+        return list(pool.map(lambda image: prepare_image(image, model, platform), images))
+
+
+def _place(model: str | None, backend: Backend | None) -> tuple[str, Model, Platform]:
+    """Return whom the question is about: the id as typed, what is known of it, and where."""
+    asked = backend or connected()
+    chosen = model or (asked.model if asked else DEFAULT_MODEL)
+    return chosen, find_model(chosen), asked.platform if asked else find_platform("anthropic")
