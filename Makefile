@@ -3,23 +3,39 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: test check setup clean
+.PHONY: help demo test lab check notebooks bench setup clean
 
-setup: $(VENV)/.ready
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(VENV)/.ready: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
-	touch $@
+demo: setup  ## the main job on a real photograph, without a key
+	$(BIN)/nbvision demo
 
 test: setup  ## set up and pass all tests
 	$(BIN)/python -m pytest -n auto
+
+lab: setup  ## open JupyterLab on the tutorials
+	$(BIN)/jupyter lab notebooks
 
 check: setup  ## lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-clean:
-	rm -rf $(VENV) dist build
+notebooks: setup  ## run the tutorials again and store what they show
+	$(BIN)/python notebooks/refresh.py
+
+bench: setup  ## measure against what people would use instead
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python -m benchmarks
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) dist build demo_output
