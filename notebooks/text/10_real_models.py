@@ -1,0 +1,87 @@
+# %% [markdown]
+# # One line changes who answers
+#
+# **Lesson:** the Anthropic API, Amazon Bedrock and the practice server take the same calls.
+# 8 minutes · runs without a key; with one, three cells marked so can be run for real.
+
+# %%
+import nbvision as nv
+
+nv.connect("practice")
+nv.describe(nv.samples.shapes)
+
+# %% [markdown]
+# ## The Anthropic API
+#
+# The key is read from the environment variable `ANTHROPIC_API_KEY`, and never shown, logged
+# or stored. *This cell needs a key and costs about a cent.*
+
+# %% tags=["skip-execution"]
+nv.connect("anthropic", model="claude-opus-5-5")
+nv.describe(nv.samples.photo)
+
+# %% [markdown]
+# ## Amazon Bedrock
+#
+# Credentials come from the usual AWS places: environment, profile, or a bearer token. *This
+# cell needs an AWS account with access to the model.*
+
+# %% tags=["skip-execution"]
+nv.connect("bedrock", model="us.anthropic.claude-sonnet-5-5", region="us-east-1")
+nv.describe(nv.samples.photo)
+
+# %% [markdown]
+# ## The same wire, without a key
+#
+# The practice server speaks both protocols. Here the real `anthropic` client and the real
+# `boto3` client talk to it; only the address differs from the cells above.
+
+# %%
+from nbvision.practice import PracticeServer
+
+server = PracticeServer()
+server.start()
+nv.connect("anthropic", model="claude-haiku-4-5", base_url=server.url, api_key=server.token)
+
+# %%
+nv.locate(nv.samples.shapes, nv.samples.shapes.prompt)
+
+# %%
+nv.connect("bedrock", region="us-east-1", endpoint_url=server.url, api_key=server.token)
+
+# %% [markdown]
+# *What differs in the request?* Bedrock has its own limits and spells the model its own way;
+# the reply is the same value.
+
+# %%
+reply = nv.locate(nv.samples.shapes, nv.samples.shapes.prompt)
+reply.model, reply.usage, len(reply.boxes)
+
+# %% [markdown]
+# ## What it costs, before it costs
+#
+# Nothing is sent for this table.
+
+# %%
+nv.estimate(nv.samples.photo, models=["claude-haiku-4-5", "claude-sonnet-5-5", "claude-opus-5-5"])
+
+# %% [markdown]
+# ## When it says no
+#
+# Each error says what was found, what is allowed and what to do.
+
+# %% tags=["raises-exception"]
+nv.connect("anthropic", base_url=server.url, api_key="not-the-key")
+nv.describe(nv.samples.shapes)
+
+# %%
+server.close()
+nv.connect("practice")
+
+# %% [markdown]
+# **What you now know:** `nv.connect` decides who answers; everything after it stays as it is.
+#
+# **Try:** `backend=` in one call, to ask two services in one cell · `nv.connect()` without a
+# name, and read why it chose what it chose.
+#
+# **Next:** take your own picture through `01_first_look`.
