@@ -163,7 +163,7 @@ def test_an_empty_prompt_is_refused(practice: Backend) -> None:
         nv.build_request(PICTURE, "  ", backend=practice)
 
 
-def test_each_picture_of_a_request_is_what_its_fit_says(practice: Backend) -> None:
+def test_all_pictures_of_a_request_arrive() -> None:
     def answer(arrived: Arrived) -> str:
         return str(len(arrived.pictures))
 
