@@ -175,6 +175,8 @@ def require_usable(response: Response) -> Response:
         If it stopped at ``max_tokens`` or at the end of the context.
     Refused
         If the model declined.
+    UnreadableAnswer
+        If there is not a word in it.
     """
     words, usage = response.text, response.usage
     if response.stop_reason in {"max_tokens", "model_context_window_exceeded"}:
@@ -196,6 +198,12 @@ def require_usable(response: Response) -> Response:
             "the model declined to answer" + (f" ({reason})" if reason else ""),
             cure="say what the picture is needed for, or ask differently",
             text=words,
+            response=response,
+        )
+    if not words.strip():
+        raise UnreadableAnswer(
+            f"the answer has no words (it ended with {plain(response.stop_reason)})",
+            cure="ask again, or ask differently",
             response=response,
         )
     return response

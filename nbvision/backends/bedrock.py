@@ -5,6 +5,7 @@ ours: boto3 would repeat a timed-out generation, which is billed each time.
 """
 
 import json
+import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -145,7 +146,9 @@ def _make_client(
         options["signature_version"] = botocore.UNSIGNED
 
     def make() -> Any:
-        session = boto3.Session(profile_name=profile, region_name=region)
+        # boto3 reads AWS_DEFAULT_REGION alone; the other SDKs, and the guides, say AWS_REGION.
+        place = region or os.environ.get("AWS_REGION")
+        session = boto3.Session(profile_name=profile, region_name=place)
         client = session.client(
             "bedrock-runtime", endpoint_url=endpoint_url, config=Config(**options)
         )
@@ -212,6 +215,7 @@ def _events(body: Any) -> Iterator[Mapping[str, Any]]:
 
 def _translate(error: Exception) -> NbvisionError:
     from botocore import exceptions
+    from urllib3.exceptions import HTTPError
 
     if isinstance(error, exceptions.ClientError):
         return _from_reply(error.response)
@@ -228,7 +232,7 @@ def _translate(error: Exception) -> NbvisionError:
         return translate.lost("Bedrock was silent for too long", timed_out=True)
     if isinstance(error, exceptions.ParamValidationError):
         return translate.from_status(400, message=str(error)[:500])
-    if isinstance(error, exceptions.HTTPClientError | OSError):
+    if isinstance(error, exceptions.HTTPClientError | HTTPError | OSError):
         return translate.lost(type(error).__name__)
     return UnreadableAnswer(
         f"there came a reply that cannot be read ({type(error).__name__})",
