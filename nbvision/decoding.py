@@ -32,7 +32,16 @@ from nbvision.image_formats import (
     require_whole,
 )
 
-__all__ = ["Decoded", "Encoded", "guarded", "notes_on", "open_bytes", "to_rgb", "turn_upright"]
+__all__ = [
+    "Decoded",
+    "Encoded",
+    "guarded",
+    "notes_on",
+    "open_bytes",
+    "to_rgb",
+    "turn_upright",
+    "turned_note",
+]
 
 _CLASSES: dict[str, Any] = {
     "PNG": PngImageFile,
@@ -162,6 +171,10 @@ def open_bytes(data: bytes) -> tuple[Encoded, list[Finding]]:
         image = _open(data, kind)
         size = check_size(image.size, is_reducible=reducible)
         orientation, findings = _orientation(image, data, kind)
+        if kind == "TIFF" and orientation > 1:
+            # Pillow turns TIFF by itself, and alone of all formats.
+            findings.append(turned_note(orientation))
+            orientation = 1
         encoded = Encoded(data, kind, size, image.mode, orientation, _frames(image, kind))
         # JPEG and PNG have shown that they are whole; the others show it by decoding.
         if kind not in {"JPEG", "PNG"}:
@@ -237,6 +250,11 @@ def _orientation(image: Image.Image, data: bytes, kind: str) -> tuple[int, list[
         note = Finding("metadata", "info", "the EXIF block cannot be read", cure="it is left out")
         return 1, [note]
     return (found if found in _TURNS else 1), []
+
+
+def turned_note(orientation: int) -> Finding:
+    """Return what is said of a picture that was turned."""
+    return Finding("rotated", "info", f"EXIF orientation {orientation}: turned upright")
 
 
 def notes_on(image: Image.Image) -> list[Finding]:

@@ -5,12 +5,15 @@ runs in. Only http and https, only public addresses in whatever spelling, every 
 checked again, no proxies or cookies, and a limit on bytes and seconds.
 """
 
+import http.client
 import ipaddress
 import socket
+import ssl
+import threading
 import time
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import SplitResult, urljoin, urlsplit
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from nbvision.errors import ImageError, ImageNotFound, ImageTooLarge, UnsafeSource
 from nbvision.markup import plain
@@ -22,6 +25,8 @@ _MAX_SECONDS = 15.0
 _MAX_REDIRECTS = 5
 _CHUNK = 65_536
 _REDIRECTS = {301, 302, 303, 307, 308}
+_HEADERS = {"User-Agent": "nbvision", "Accept": "image/*", "Accept-Encoding": "identity"}
+_KEPT_IN_TARGET = "/?&=+%:;,@!$'()*~#[]"  # what a path and a query may hold as it is
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -46,7 +51,12 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def fetch(url: str, *, may_dial: Callable[[Address], bool] = is_public) -> bytes:
+def fetch(
+    url: str,
+    *,
+    may_dial: Callable[[Address], bool] = is_public,
+    longest_seconds: float = _MAX_SECONDS,
+) -> bytes:
     """Return the bytes at an http(s) address.
 
     Parameters
@@ -55,6 +65,8 @@ def fetch(url: str, *, may_dial: Callable[[Address], bool] = is_public) -> bytes
         The address; redirects are followed up to five times and checked each time.
     may_dial
         Decides on each resolved address; public ones by default.
+    longest_seconds
+        For all of it, redirects included.
 
     Raises
     ------
@@ -63,14 +75,16 @@ def fetch(url: str, *, may_dial: Callable[[Address], bool] = is_public) -> bytes
     ImageNotFound
         If it cannot be reached, or the server has nothing there.
     ImageTooLarge
-        If it sends more than 32 MB, or takes longer than 15 seconds.
+        If it sends more than 32 MB, or takes longer than that.
     """
-    deadline = time.monotonic() + _MAX_SECONDS
+    deadline = time.monotonic() + longest_seconds
     for _ in range(_MAX_REDIRECTS + 1):
         parts = _checked(url)
         status, location, data = _get(parts, _resolve(parts, may_dial), deadline)
         if status in _REDIRECTS and location:
             url = urljoin(url, location)
+            if parts.scheme == "https" and urlsplit(url).scheme == "http":
+                raise UnsafeSource(f"{_shown(parts)} redirects to an unencrypted address")
             continue
         if status != 200:  # noqa: PLR2004 - OK
             raise ImageNotFound(
@@ -128,56 +142,77 @@ def _port(parts: SplitResult) -> int:
 
 def _get(parts: SplitResult, address: str, deadline: float) -> tuple[int, str, bytes]:
     """Ask the checked address, under the name that was asked for."""
-    import urllib3
-
-    host = parts.hostname or ""
-    options: dict[str, Any] = {"timeout": urllib3.Timeout(connect=5.0, read=5.0), "retries": False}
-    pool: urllib3.HTTPConnectionPool
-    if parts.scheme == "https":
-        pool = urllib3.HTTPSConnectionPool(
-            address, _port(parts), server_hostname=host, assert_hostname=host, **options
-        )
-    else:
-        pool = urllib3.HTTPConnectionPool(address, _port(parts), **options)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    default = parts.port is None or parts.port == _port(parts._replace(netloc=host))
-    named = f"[{host}]" if ":" in host else host
-    headers = {
-        "Host": named if default else f"{named}:{parts.port}",
-        "User-Agent": "nbvision",
-        "Accept": "image/*",
-        "Accept-Encoding": "identity",
-    }
     failure: ImageError
     try:
-        with pool:
-            reply = pool.urlopen(
-                "GET", target, headers=headers, redirect=False, preload_content=False
+        with _dial(parts, address, deadline) as connection:
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("GET", quote(target, safe=_KEPT_IN_TARGET), headers=_HEADERS)
+            with connection.getresponse() as reply:
+                data = b"" if reply.status in _REDIRECTS else _read(reply, parts, deadline)
+                return reply.status, reply.getheader("location", ""), data
+    except (http.client.HTTPException, OSError, UnicodeError, ValueError) as error:
+        if time.monotonic() >= deadline:
+            failure = _too_slow(parts)
+        else:
+            failure = ImageNotFound(
+                f"{_shown(parts)} cannot be fetched: {type(error).__name__}",
+                cure="check the network, or download it and open the file",
             )
-            data = b"" if reply.status in _REDIRECTS else _read(reply, parts, deadline)
-            location = reply.headers.get("location", "")
-            reply.close()
-            return reply.status, location, data
-    except (urllib3.exceptions.HTTPError, OSError, UnicodeError, ValueError) as error:
-        failure = ImageNotFound(
-            f"{_shown(parts)} cannot be fetched: {type(error).__name__}",
-            cure="check the network, or download it and open the file",
-        )
     raise failure
 
 
-def _read(reply: Any, parts: SplitResult, deadline: float) -> bytes:
+@contextmanager
+def _dial(
+    parts: SplitResult, address: str, deadline: float
+) -> Iterator[http.client.HTTPConnection]:
+    """Connect to the checked address and to no other; break off at the deadline.
+
+    A timer ends the connection: a server that sends a byte now and then would reset every
+    other time limit there is.
+    """
+    host = parts.hostname or ""
+    left = max(0.01, deadline - time.monotonic())
+    connection = http.client.HTTPConnection(host, parts.port or _port(parts))
+    connection.default_port = _port(parts._replace(netloc=host))
+    connection.auto_open = 0
+    raw = socket.create_connection((address, _port(parts)), timeout=min(5.0, left))
+    raw.settimeout(left)
+    timer = threading.Timer(left, _break_off, [raw])
+    timer.daemon = True
+    timer.start()
+    try:
+        is_secret = parts.scheme == "https"
+        context = ssl.create_default_context() if is_secret else None
+        wrapped = context.wrap_socket(raw, server_hostname=host) if context else raw
+        with closing(wrapped):
+            connection.sock = wrapped
+            yield connection
+    finally:
+        timer.cancel()
+        connection.close()
+        raw.close()
+
+
+def _break_off(raw: socket.socket) -> None:
+    with suppress(OSError):
+        raw.shutdown(socket.SHUT_RDWR)
+
+
+def _read(reply: http.client.HTTPResponse, parts: SplitResult, deadline: float) -> bytes:
     pieces, count = [], 0
-    while piece := reply.read1(_CHUNK, decode_content=False):
+    while piece := reply.read1(_CHUNK):
         pieces.append(piece)
         count += len(piece)
         if count > _MAX_BYTES:
             raise ImageTooLarge(f"{_shown(parts)} sends more", limit=f"{_MAX_BYTES / 1e6:.0f} MB")
-        if time.monotonic() > deadline:
-            raise ImageTooLarge(
-                f"{_shown(parts)} takes too long", limit=f"{_MAX_SECONDS:.0f} seconds"
-            )
+    # A reply without a length looks whole when the timer has ended it.
+    if time.monotonic() >= deadline:
+        raise _too_slow(parts)
     return b"".join(pieces)
+
+
+def _too_slow(parts: SplitResult) -> ImageTooLarge:
+    return ImageTooLarge(f"{_shown(parts)} takes too long", cure="download it, and open the file")
 
 
 def _shown(parts: SplitResult) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from nbvision.decoding import Decoded, Encoded, turn_upright
+from nbvision.decoding import Decoded, Encoded, turn_upright, turned_note
 from nbvision.errors import ImageError
 from nbvision.findings import Finding, Findings
 from nbvision.geometry import Size
@@ -224,8 +224,7 @@ class SourceImage:
 def source_image(source: str, origin: Encoded | Decoded, findings: list[Finding]) -> SourceImage:
     """Return the picture of an origin, with what is to be said of its frames and its turn."""
     if origin.orientation > 1:
-        value = f"EXIF orientation {origin.orientation}: turned upright"
-        findings = [Finding("rotated", "info", value), *findings]
+        findings = [turned_note(origin.orientation), *findings]
     if origin.frames > 1:
         frames = (
             "several frames or pages"
