@@ -106,7 +106,10 @@ class Encoded:
             if at_least is not None and isinstance(image, JpegImageFile):
                 image.draft(None, at_least)
             image.load()
-            return to_rgb(image)
+            rgb = to_rgb(image)
+            # Pillow writes what stands in info, such as a comment, into whatever it saves.
+            rgb.info = {}
+            return rgb
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,6 +197,7 @@ def _from_pillow(image: Image.Image) -> SourceImage:
         upright = turn_upright(to_rgb(image), orientation)
         # The caller may go on drawing on theirs.
         kept = upright.copy() if upright is image else upright
+        kept.info = {}
     return source_image("Pillow image", Decoded(kept, image.mode), findings)
 
 

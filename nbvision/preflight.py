@@ -277,7 +277,8 @@ def _of_request(
 def _of_words(
     images: Sequence[SourceImage], model: Model, prompt: str, system: str, max_tokens: int | None
 ) -> Iterator[Finding]:
-    words = f"{system}\n{prompt}"[:20_000].lower()
+    text = f"{system}\n{prompt}"
+    words = text[:20_000].lower()
     for code, level, pattern, value, cure in _PROMPT_RULES:
         if re.search(pattern, words):
             yield Finding(code, level, f"the prompt {value}", cure=cure)
@@ -290,7 +291,7 @@ def _of_words(
             "ask for less",
         )
     visual = sum(Fit.of(image.size, model.tier).visual_tokens for image in images)
-    total = visual + text_tokens(words, model)
+    total = visual + text_tokens(text, model)
     if total > model.context_tokens:
         yield Finding(
             "context",

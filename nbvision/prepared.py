@@ -135,6 +135,9 @@ def prepare_image(
     fit = Fit.of(image.size, model.tier, crop_origin=image.crop_origin)
     frame = _resized(image, fit, exact=exact)
     is_flat = _is_flat(frame)
+    if is_flat and image.format == "JPEG" and not exact:
+        # Drawings and text lose most by a reduced decode, and are rare as JPEG.
+        frame = _resized(image, fit, exact=True)
     for media_type, quality, data in _encodings(frame, is_flat=is_flat):
         if not _is_over(len(data), platform):
             findings = Findings(

@@ -44,7 +44,7 @@ class Cost:
             return "price not known"
         if self.dollars == 0:
             return "$0.00"
-        return f"${self.dollars:.2g}" if self.dollars < 0.001 else f"${self.dollars:.4f}"  # noqa: PLR2004 - a tenth of a cent
+        return f"${self.dollars:.6f}" if self.dollars < 0.001 else f"${self.dollars:.4f}"  # noqa: PLR2004 - a tenth of a cent
 
 
 @dataclass(frozen=True, slots=True, repr=False)

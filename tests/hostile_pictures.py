@@ -10,6 +10,10 @@ from PIL import Image, ImageCms
 
 ORIENTATION = 0x0112
 
+# Code that prints its own process's peak memory in MB. Not ru_maxrss: a child inherits that
+# of the process that started it.
+PEAK = "int(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1]) // 1024"
+
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     data = io.BytesIO()

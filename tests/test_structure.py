@@ -7,8 +7,7 @@ from pathlib import Path
 
 import nbvision
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "nbvision"
+PACKAGE = Path(nbvision.__file__).parent
 
 # A module imports only from rows above its own.
 ROWS = [
@@ -27,6 +26,7 @@ ROWS = [
     {"calls"},
     {"demo"},
     {"cli"},
+    {"__main__"},
 ]
 
 

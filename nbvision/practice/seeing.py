@@ -190,6 +190,6 @@ def _hues(hue: Any, saturation: Any, value: Any) -> list[Any]:
         (hue >= 68) & (hue < 165),
         (hue >= 165) & (hue < 192),
         (hue >= 192) & (hue < 256),
-        (hue >= 256) & (hue < 292),
+        (hue >= 256) & ((hue < 292) | ((hue < 318) & (value < 0.7))),
         (hue >= 292) & (hue < 345),
     ]

@@ -1,0 +1,117 @@
+"""What is drawn stands where the numbers say, to the pixel."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from PIL import Image
+
+from nbvision.draw import draw_places, figure_bytes, overlay_figure, preview_figure, shrunk
+from nbvision.geometry import STANDARD, Box, Fit, Point
+
+
+def pixels(drawn: Figure) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(figure_bytes(drawn))).convert("RGB")).astype(int)
+
+
+def noisy(width: int, height: int) -> Image.Image:
+    values = np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize("size", [(400, 300), (301, 77), (50, 640), (1, 1), (1200, 3)])
+def test_without_boxes_the_overlay_is_the_picture(size: tuple[int, int]) -> None:
+    image = noisy(*size)
+    assert (pixels(overlay_figure(image, [])) == np.asarray(image)).all()
+
+
+@pytest.mark.parametrize("box", [Box(100, 60, 300, 240), Box(20, 30, 390, 290)])
+def test_an_edge_lies_on_its_number(box: Box) -> None:
+    image = Image.new("RGB", (400, 300), "white")
+    drawn = (pixels(overlay_figure(image, [box])) != 255).any(axis=2)
+    rows, columns = np.nonzero(drawn[int(box.top) + 20 : int(box.bottom) - 5, :])
+    left, right = columns.min(), columns.max() + 1
+    # A line is drawn to both sides of its edge.
+    assert abs((left + (columns[columns < 200].max() + 1)) / 2 - box.left) <= 0.5
+    assert abs((right + columns[columns > 200].min()) / 2 - box.right) <= 0.5
+    assert rows.size
+
+
+def test_beyond_boxes_and_labels_nothing_changes() -> None:
+    image = noisy(400, 300)
+    changed = (
+        pixels(overlay_figure(image, [Box(100, 100, 200, 200, "a")])) != np.asarray(image)
+    ).any(axis=2)
+    assert changed[100:200, 95:105].any()
+    changed[70:206, 94:260] = False
+    assert not changed.any()
+
+
+HOSTILE = [
+    "100% $\\undefined{x}$",
+    "$",
+    "a_b^c\\",
+    "<b>x</b>",
+    "\u202eevil",
+    "\x1b[31m",
+    "漢字 \U0001f600",
+    "x" * 5000,
+    "two\nlines",
+    "",
+]
+
+
+@pytest.mark.parametrize("label", HOSTILE, ids=range(len(HOSTILE)))
+def test_any_label_is_drawn_as_letters(label: str) -> None:
+    drawn = overlay_figure(noisy(300, 200), [Box(50, 60, 150, 150, label)], [Point(9, 9, label)])
+    assert pixels(drawn).shape == (200, 300, 3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.text(max_size=30), st.integers(1, 300), st.integers(1, 300))
+def test_any_label_at_any_size(label: str, width: int, height: int) -> None:
+    image = Image.new("RGB", (width, height))
+    assert pixels(overlay_figure(image, [Box(0, 0, width, height, label)])).shape[1] == width
+
+
+def test_axes_of_ones_own_are_drawn_on_in_original_pixels() -> None:
+    axes = Figure().add_subplot()
+    draw_places(axes, noisy(40, 30), [Box(1, 2, 3, 4)])
+    assert (axes.get_xlim(), axes.get_ylim()) == ((0, 40), (30, 0))
+    assert axes.images[0].get_extent() == [0, 40, 30, 0]
+    assert axes.patches[0].get_bbox().bounds == (1, 2, 2, 2)  # type: ignore[attr-defined]
+
+
+def test_a_preview_has_three_panels_and_boxes_in_each_space() -> None:
+    fit = Fit.of((3000, 2000), STANDARD)
+    box = Box(300, 200, 600, 400)
+    drawn = preview_figure(noisy(300, 200), noisy(*fit.resized), fit, [box])
+    original, resized, padded = drawn.axes
+    assert original.get_xlim() == (0, 3000)
+    assert resized.get_xlim() == (0, fit.resized.width)
+    assert padded.get_xlim() == (0, fit.padded.width)
+    first = original.patches[0].get_bbox()  # type: ignore[attr-defined]
+    second = resized.patches[0].get_bbox()  # type: ignore[attr-defined]
+    assert first.x0 / 3000 == pytest.approx(second.x0 / fit.resized.width)
+
+
+@pytest.mark.parametrize("size", [(5000, 20), (20, 5000), (1, 1)])
+def test_odd_shapes_preview(size: tuple[int, int]) -> None:
+    fit = Fit.of(size, STANDARD)
+    assert figure_bytes(preview_figure(noisy(9, 9), noisy(*fit.resized), fit)).startswith(
+        b"\x89PNG"
+    )
+
+
+def test_shrinking_keeps_proportions_and_never_enlarges() -> None:
+    small, factor = shrunk(noisy(2000, 1000))
+    assert (small.size, factor) == ((1000, 500), 0.5)
+    assert shrunk(noisy(10, 10))[1] == 1
+
+
+def test_pyplot_is_not_loaded() -> None:
+    assert "matplotlib.pyplot" not in sys.modules

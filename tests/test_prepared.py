@@ -1,0 +1,206 @@
+"""What is sent: the exact size, sharp, within the limits, and nothing of the file but pixels."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hostile_pictures import PEAK, noise, quadrants, saved
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFilter
+
+import nbvision as nv
+from nbvision.catalogue import find_model, find_platform
+from nbvision.errors import LimitExceeded
+from nbvision.geometry import Fit
+from nbvision.images import open_image
+from nbvision.prepared import PreparedImage, prepare_image
+
+STANDARD, HIGH = find_model("claude-haiku-4-5"), find_model("claude-opus-5-5")
+API = find_platform("anthropic")
+
+
+def prepared(source: object, *, exact: bool = False) -> PreparedImage:
+    return prepare_image(open_image(source), STANDARD, API, exact=exact)
+
+
+def photo_like(size: tuple[int, int]) -> Image.Image:
+    """Smooth light with grain, as a sensor gives it."""
+    small = noise((max(1, size[0] // 40), max(1, size[1] // 40)))
+    smooth = small.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(3))
+    return Image.blend(smooth, noise(size), 0.08)
+
+
+def text_page(size: tuple[int, int] = (2480, 3508)) -> Image.Image:
+    page = Image.new("RGB", size, "white")
+    drawn = ImageDraw.Draw(page)
+    for line in range(80, size[1] - 60, 44):
+        drawn.text(
+            (120, line),
+            "The quick brown fox jumps over 1234567890 dogs. " * 2,
+            "black",
+            font_size=28,
+        )
+    return page
+
+
+def psnr(first: Image.Image, second: Image.Image) -> float:
+    """Signal to noise of the light, in decibels."""
+    a, b = (np.asarray(image.convert("L"), dtype=float) for image in (first, second))
+    return float(10 * np.log10(255**2 / max(1e-9, np.mean((a - b) ** 2))))
+
+
+def reference(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The best there is: LANCZOS of the full decode, in floats."""
+    channel = image.convert("L").convert("F").resize(size, Image.Resampling.LANCZOS)
+    return Image.fromarray(np.clip(np.rint(np.asarray(channel)), 0, 255).astype(np.uint8))
+
+
+@settings(max_examples=40, deadline=None)
+@given(width=st.integers(1, 3000), height=st.integers(1, 3000))
+def test_the_bytes_have_exactly_the_size_of_the_fit(width: int, height: int) -> None:
+    ready = prepared(Image.new("RGB", (width, height), "teal"))
+    assert ready.pixels.size == ready.fit.resized == Fit.of((width, height), STANDARD.tier).resized
+
+
+@pytest.mark.parametrize("size", [(9000, 1), (1, 9000), (8000, 3), (12_000, 700)])
+def test_strips_and_panoramas_keep_at_least_a_pixel(size: tuple[int, int]) -> None:
+    ready = prepared(Image.new("RGB", size, "teal"))
+    assert ready.pixels.size == ready.fit.resized
+    assert not Fit.of(ready.fit.resized, STANDARD.tier).is_resized
+
+
+def test_nothing_of_the_file_but_its_pixels_goes_on() -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x8298] = "SECRET-DESCRIPTION", "SECRET-OWNER"
+    exif.get_ifd(0x8825)[1] = "SECRET-GPS"
+    data = (
+        saved(noise((300, 200)), "JPEG", exif=exif, comment=b"SECRET-COMMENT") + b"SECRET-TRAILER"
+    )
+    ready = prepared(data)
+    assert b"SECRET" not in ready.data
+    assert b"Exif" not in ready.data
+    assert not Image.open(io.BytesIO(ready.data)).info.get("icc_profile")
+
+
+@pytest.mark.parametrize(
+    ("image", "media_type"),
+    [
+        (photo_like((1800, 1200)), "image/jpeg"),
+        (text_page(), "image/png"),
+        (quadrants((900, 700)), "image/png"),
+    ],
+    ids=["photograph", "text", "drawing"],
+)
+def test_photographs_become_jpeg_and_drawings_and_text_png(
+    image: Image.Image, media_type: str
+) -> None:
+    assert prepared(image).media_type == media_type
+
+
+@pytest.mark.parametrize("name", nv.samples.names())
+def test_the_samples_are_told_apart(name: str) -> None:
+    expected = "image/jpeg" if name == "photo" else "image/png"
+    assert prepared(nv.samples.load(name)).media_type == expected
+
+
+def test_a_photograph_stays_as_sharp_as_a_full_decode_would_give() -> None:
+    image = photo_like((4000, 3000))
+    data = saved(image, "JPEG", quality=92, subsampling=0)
+    ready = prepared(data)
+    assert psnr(ready.pixels, reference(open_image(data).pixels, ready.fit.resized)) >= 36
+
+
+def test_text_in_a_jpeg_stays_legible() -> None:
+    data = saved(text_page(), "JPEG", quality=92)
+    ready = prepared(data)
+    assert psnr(ready.pixels, reference(open_image(data).pixels, ready.fit.resized)) >= 36
+
+
+def test_exact_is_never_worse() -> None:
+    data = saved(text_page(), "JPEG", quality=92)
+    best = reference(open_image(data).pixels, prepared(data).fit.resized)
+    assert psnr(prepared(data, exact=True).pixels, best) >= psnr(prepared(data).pixels, best) - 0.1
+
+
+@pytest.mark.parametrize("size", [(4001, 3001), (3999, 2003), (2570, 1905)])
+def test_nothing_moves_by_half_a_pixel(size: tuple[int, int]) -> None:
+    width, height = size
+    pixels = np.full((height, width), 255, dtype=np.uint8)
+    left, top = round(width * 0.61), round(height * 0.37)
+    pixels[top : top + 90, left : left + 90] = 0
+    ready = prepared(saved(Image.fromarray(pixels), "JPEG", quality=95))
+    dark = 255 - np.asarray(ready.pixels.convert("L"), dtype=float)
+    dark[dark < 40] = 0
+    rows, columns = np.indices(dark.shape)
+    x = (columns * dark).sum() / dark.sum() + 0.5
+    y = (rows * dark).sum() / dark.sum() + 0.5
+    assert (
+        abs(x * width / ready.fit.resized.width - (left + 45))
+        < 0.5 * width / ready.fit.resized.width
+    )
+    assert (
+        abs(y * height / ready.fit.resized.height - (top + 45))
+        < 0.5 * height / ready.fit.resized.height
+    )
+
+
+def test_quality_steps_down_within_the_limit_and_the_size_never_does() -> None:
+    image = open_image(noise((1500, 1000)))
+    free = prepare_image(image, STANDARD, API)
+    tight = prepare_image(image, STANDARD, replace(API, image_base64_limit=free.base64_length // 2))
+    assert tight.base64_length <= free.base64_length // 2
+    assert tight.pixels.size == free.pixels.size
+    assert [f.level for f in tight.findings if f.code == "encoded"] == ["warn"]
+
+
+def test_a_raw_limit_counts_bytes_not_base64() -> None:
+    image = open_image(noise((1500, 1000)))
+    most = len(prepare_image(image, STANDARD, API).data) - 1
+    converse = replace(find_platform("bedrock-converse"), image_raw_limit=most)
+    assert len(prepare_image(image, STANDARD, converse).data) <= most
+
+
+def test_what_cannot_fit_is_an_error_with_its_limit() -> None:
+    with pytest.raises(LimitExceeded, match="lowest quality"):
+        prepare_image(open_image(noise()), STANDARD, replace(API, image_base64_limit=100))
+
+
+def test_the_same_picture_gives_the_same_bytes() -> None:
+    assert prepared(nv.samples.photo).sha256 == prepared(nv.samples.photo).sha256
+
+
+def test_a_picture_that_fits_is_not_resized() -> None:
+    image = quadrants((640, 480))
+    ready = prepared(image)
+    assert ready.pixels.tobytes() == image.tobytes()
+    assert "resized" not in ready.findings.codes
+
+
+def test_it_shows_itself_small() -> None:
+    ready = prepare_image(open_image(nv.samples.photo), HIGH, API)
+    shown = ready._repr_mimebundle_()
+    assert 'alt="What is sent of photo.jpg' in shown["text/html"]
+    assert len(shown["text/html"]) < 250_000
+    assert len(repr(ready)) < 120
+
+
+def test_a_large_photograph_takes_little_memory(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    path = tmp_path / "large.jpg"
+    photo_like((8000, 6000)).save(path, quality=90)
+    code = (
+        "import sys, nbvision as nv\n"
+        "nv.prepare(nv.samples.page)\n"
+        f"before = {PEAK}\n"
+        "nv.prepare(sys.argv[1], model='claude-haiku-4-5')\n"
+        f"print({PEAK} - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 60
