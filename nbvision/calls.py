@@ -21,13 +21,13 @@ from typing import Any
 from nbvision.backends import Backend, current
 from nbvision.box_reader import read_boxes, read_json
 from nbvision.catalogue import Model, find_model, model_cost
-from nbvision.errors import LimitExceeded, RequestError, UnreadableAnswer
+from nbvision.errors import RequestError, UnreadableAnswer
 from nbvision.findings import Findings
 from nbvision.geometry import Fit
 from nbvision.images import open_image
 from nbvision.inspection import as_list, prepare_all
 from nbvision.live import LiveText
-from nbvision.preflight import Task, check_images
+from nbvision.preflight import Task, check_images, require_sendable
 from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
 from nbvision.request import Request, build_request, takes_schema
 from nbvision.response import Response, StreamReader, require_usable
@@ -117,6 +117,14 @@ def compare(
         If there are fewer than two pictures.
     ImageError, BackendError, AnswerError
         As in `describe`.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> practice = nv.connect("practice", words_per_second=None)
+    >>> shelves = [nv.samples.shelf_before, nv.samples.shelf_after]
+    >>> nv.compare(shelves, backend=practice).text[:45]
+    'From Image 1 to Image 2, 3 places changed: at'
     """
     found = as_list(images)
     if len(found) < 2:  # noqa: PLR2004 - comparing takes two
@@ -159,6 +167,14 @@ def locate(
         is an empty result.
     ImageError, RequestError, BackendError, AnswerError
         As in `describe`.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> practice = nv.connect("practice", words_per_second=None)
+    >>> found = nv.locate(nv.samples.photo, "the red bowl", backend=practice)
+    >>> round(found[0].iou(nv.samples.photo.truth[0]), 2)
+    0.99
     """
     if len(as_list(image)) != 1:
         raise RequestError(
@@ -216,6 +232,16 @@ def ask(
         If there is a schema and the answer does not follow it.
     ImageError, RequestError, BackendError, AnswerError
         As in `describe`.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> from pydantic import BaseModel
+    >>> class Shapes(BaseModel):
+    ...     count: int
+    >>> practice = nv.connect("practice", words_per_second=None)
+    >>> nv.ask(nv.samples.shapes, "every shape", schema=Shapes, backend=practice).parsed
+    Shapes(count=9)
     """
     how = _How.of(backend, model, system, max_tokens, effort, on_text)
     if schema is None:
@@ -264,7 +290,7 @@ def _reply(
     findings = check_images(
         sources, how.model, platform, prompt=prompt, system=how.system or "", task=task
     )
-    _refuse(findings.errors)
+    require_sendable(findings)
     request = build_request(
         prepare_all(sources, how.model, platform),
         prompt,
@@ -299,13 +325,6 @@ def _stream(how: _How, request: Request) -> Response:
                 if how.on_text is not None:
                     how.on_text(text)
         return reader.response(request_id=events.request_id)
-
-
-def _refuse(errors: Findings) -> None:
-    if errors:
-        first = errors[0]
-        where = f"image {first.image_number}: " if first.image_number else ""
-        raise LimitExceeded(f"{where}{first.value}", limit=first.limit, cure=first.cure)
 
 
 def _cost(response: Response) -> Cost:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbvision.geometry import PATCH, Box, Fit, Point, Size
-from nbvision.markup import plain
+from nbvision.markup import bundle, image_tag, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +24,7 @@ __all__ = [
     "figure_bytes",
     "overlay_figure",
     "preview_figure",
+    "shown_figure",
     "shrunk",
 ]
 
@@ -34,20 +35,75 @@ LARGEST_SHOWN = 1000
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 _DARK_TEXT = {"#E69F00", "#56B4E9", "#F0E442", "#CC79A7"}
 _LONGEST_LABEL = 40
+_LETTER_WIDTH = 0.62  # of a letter's height, on average
+_MOST_LARGER = 2.0  # times the width of what is sent, for the original in a preview
 _DPI = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Style:
-    """Line and letter sizes in points that stay readable at a picture's size."""
+class _Pen:
+    """Draws places on axes, in lines and letters that stay readable at a picture's size.
 
-    line: float
-    letters: float
+    Attributes
+    ----------
+    frame
+        Size of the picture in its own pixels.
+    letters
+        Height of letters in points; None for lines alone.
+    """
+
+    axes: "Axes"
+    frame: Size
+    letters: float | None
 
     @classmethod
-    def of(cls, long_edge: float) -> "_Style":
-        letters = min(14.0, max(6.0, long_edge / 90))
-        return cls(line=letters / 6, letters=letters)
+    def of(cls, axes: "Axes", frame: Size, *, writes: bool = True) -> "_Pen":
+        return cls(axes, frame, min(14.0, max(6.0, frame.long_edge / 90)) if writes else None)
+
+    def draw(self, boxes: Iterable[Box], points: Iterable[Point] = ()) -> None:
+        """Draw boxes and points, numbered through."""
+        number = 0
+        for number, box in enumerate(boxes, start=1):
+            self._box(number, box)
+        for count, point in enumerate(points, start=number + 1):
+            self._point(count, point)
+
+    def _box(self, number: int, box: Box) -> None:
+        from matplotlib.patches import Rectangle
+
+        line = 1.2 if self.letters is None else self.letters / 6
+        outline: dict[str, Any] = {"fill": False, "linewidth": line, "edgecolor": _colour(number)}
+        self.axes.add_patch(Rectangle((box.left, box.top), box.width, box.height, **outline))
+        # Above the box if there is room, else just inside it.
+        align = "bottom" if box.top > self.frame.height * 0.05 else "top"
+        self._write(number, (box.left, box.top), box.label, align)
+
+    def _point(self, number: int, point: Point) -> None:
+        marks: dict[str, Any] = {"marker": "o", "markersize": self.letters or 4.0}
+        marks |= {"color": _colour(number), "markeredgecolor": "white"}
+        self.axes.plot([point.x], [point.y], **marks)
+        self._write(number, (point.x, point.y), point.label, "bottom")
+
+    def _write(self, number: int, at: tuple[float, float], label: str, align: str) -> None:
+        if self.letters is None:
+            return
+        words, colour = _drawable(f"{number} {label}".strip()), _colour(number)
+        # A label that would run out of the picture ends at its edge, if it fits there at all.
+        width = self.frame.width
+        reach = len(words) * self.letters * _LETTER_WIDTH * width / _width_in_points(self.axes)
+        runs_out = at[0] + reach > width >= reach
+        self.axes.text(
+            width if runs_out else at[0],
+            at[1],
+            words,
+            horizontalalignment="right" if runs_out else "left",
+            verticalalignment=align,
+            fontsize=self.letters,
+            color="black" if colour in _DARK_TEXT else "white",
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": self.letters / 6},
+            parse_math=False,  # a price tag says $5, and means it
+            clip_on=True,
+        )
 
 
 def overlay_figure(
@@ -80,15 +136,33 @@ def draw_places(
     width, height = image.size
     # The extent puts pixel edges on whole numbers; matplotlib's default puts centres there.
     axes.imshow(image, extent=(0, width, height, 0), interpolation="none")
-    _add_places(axes, Size(width, height), boxes, points)
+    _Pen.of(axes, Size(width, height)).draw(boxes, points)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
+
+
+def shown_figure(size: Size, alt: str) -> "Figure":
+    """Return an empty figure of a picture's proportions that shows itself in a notebook.
+
+    A figure that pyplot does not know is printed as text; this one brings its own display.
+    """
+    from matplotlib.figure import Figure
+
+    class ShownFigure(Figure):
+        def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+            data = figure_bytes(self)
+            return bundle(alt, markup=image_tag(data, "image/png", alt=alt))
+
+    tall = min(20.0, max(1.0, 8 * size.height / size.width))
+    return ShownFigure(figsize=(8, tall), dpi=_DPI, layout="constrained")
 
 
 def preview_figure(
     original: "Image", resized: "Image", fit: Fit, boxes: Sequence[Box] = ()
 ) -> "Figure":
-    """Return original, resized and padded side by side, at one scale.
+    """Return original, resized and padded side by side.
+
+    They are at one scale unless the original is more than twice as wide as what is sent.
 
     Parameters
     ----------
@@ -110,12 +184,17 @@ def preview_figure(
         (f"resized\n{fit.resized} px", resized, fit.resized, inside),
         (f"padded\n{fit.padded} px", resized, fit.resized, inside),
     ]
-    # Pictures much larger than what the model sees would leave it a dot at one scale.
-    tallest = max(size.height / size.width for _, _, size, _ in panels)
-    drawn = Figure(
-        figsize=(10, min(10.0, max(1.6, 3.1 * tallest + 0.7))), dpi=_DPI, layout="constrained"
-    )
-    for axes, (title, image, size, places) in zip(drawn.subplots(1, 3), panels, strict=True):
+    # At one scale, until the original would leave the others too small to see.
+    widths = [min(fit.original.width, _MOST_LARGER * fit.resized.width), *[fit.padded.width] * 2]
+    heights = [
+        width * size.height / size.width
+        for width, (_, _, size, _) in zip(widths, panels, strict=True)
+    ]
+    tall = min(9.0, max(1.2, 9.4 * max(heights) / sum(widths)) + 0.6)
+    drawn = Figure(figsize=(10, tall), dpi=_DPI, layout="constrained")
+    grid = drawn.subplots(1, 3, width_ratios=widths)
+    for axes, (title, image, size, places) in zip(grid, panels, strict=True):
+        axes.set_anchor("N")
         is_padded = title.startswith("padded")
         frame = fit.padded if is_padded else size
         axes.imshow(image, extent=(0, size.width, size.height, 0), interpolation="antialiased")
@@ -125,7 +204,7 @@ def preview_figure(
         axes.tick_params(labelsize=7, length=2)
         if is_padded:
             _draw_patches(axes, fit)
-        _add_places(axes, frame, places, (), is_small=True)
+        _Pen.of(axes, frame, writes=False).draw(places)
         axes.set_xlim(0, frame.width)
         axes.set_ylim(frame.height, 0)
     return drawn
@@ -158,47 +237,13 @@ def shrunk(image: "Image", long_edge: int = LARGEST_SHOWN) -> tuple["Image", flo
     return image.resize(size, Pictures.Resampling.LANCZOS, reducing_gap=2.0), factor
 
 
-def _add_places(
-    axes: "Axes",
-    frame: Size,
-    boxes: Iterable[Box],
-    points: Iterable[Point],
-    *,
-    is_small: bool = False,
-) -> None:
-    from matplotlib.patches import Rectangle
-
-    style = _Style(1.2, 6.0) if is_small else _Style.of(frame.long_edge)
-    number = 0
-    for number, box in enumerate(boxes, start=1):
-        colour = _COLOURS[(number - 1) % len(_COLOURS)]
-        outline: dict[str, Any] = {"fill": False, "linewidth": style.line, "edgecolor": colour}
-        axes.add_patch(Rectangle((box.left, box.top), box.width, box.height, **outline))
-        if not is_small:
-            # Above the box if there is room, else just inside it.
-            align = "bottom" if box.top > frame.height * 0.05 else "top"
-            _write(axes, (box.left, box.top), box.label, number, style, align=align)
-    for count, point in enumerate(points, start=number + 1):
-        colour = _COLOURS[(count - 1) % len(_COLOURS)]
-        marks: dict[str, Any] = {"marker": "o", "markersize": style.letters, "color": colour}
-        axes.plot([point.x], [point.y], markeredgecolor="white", **marks)
-        _write(axes, (point.x, point.y), point.label, count, style, align="bottom")
+def _colour(number: int) -> str:
+    return _COLOURS[(number - 1) % len(_COLOURS)]
 
 
-def _write(
-    axes: "Axes", at: tuple[float, float], label: str, number: int, style: _Style, *, align: str
-) -> None:
-    colour = _COLOURS[(number - 1) % len(_COLOURS)]
-    axes.text(
-        *at,
-        _drawable(f"{number} {label}".strip()),
-        fontsize=style.letters,
-        color="black" if colour in _DARK_TEXT else "white",
-        verticalalignment=align,
-        bbox={"facecolor": colour, "edgecolor": "none", "pad": style.letters / 6},
-        parse_math=False,  # a price tag says $5, and means it
-        clip_on=True,
-    )
+def _width_in_points(axes: "Axes") -> float:
+    drawn = axes.get_figure(root=True)
+    return axes.get_window_extent().width * 72 / (drawn.dpi if drawn else _DPI)
 
 
 def _drawable(label: str) -> str:
@@ -219,7 +264,7 @@ def _draw_patches(axes: "Axes", fit: Fit) -> None:
     width, height = fit.padded
     columns = [[(x, 0), (x, height)] for x in range(0, width + 1, PATCH)]
     rows = [[(0, y), (width, y)] for y in range(0, height + 1, PATCH)]
-    axes.add_collection(LineCollection([*columns, *rows], colors="#ffffff90", linewidths=0.3))
+    axes.add_collection(LineCollection([*columns, *rows], colors="#7f7f7f90", linewidths=0.4))
     for left, top, wide, high in (
         (fit.resized.width, 0, width - fit.resized.width, height),
         (0, fit.resized.height, width, height - fit.resized.height),

@@ -17,7 +17,7 @@ from nbvision.errors import BackendError, UnreadableAnswer
 from nbvision.findings import Findings
 from nbvision.geometry import Box, Fit
 from nbvision.images import SourceImage, open_image
-from nbvision.preflight import Estimate, Task, check_images, estimate_request
+from nbvision.preflight import Estimate, Task, check_images, estimate_request, require_sendable
 from nbvision.prepared import PreparedImage, prepare_image
 from nbvision.previewing import Preview, make_preview
 from nbvision.prompts import DESCRIBE
@@ -75,6 +75,13 @@ def prepare(
     ------
     ImageError
         If the picture cannot be opened or made to fit the platform's byte limit.
+
+    Examples
+    --------
+    >>> from nbvision import samples
+    >>> ready = prepare(samples.page, model="claude-haiku-4-5")
+    >>> ready.media_type, ready.fit.resized, ready.visual_tokens
+    ('image/png', Size(width=924, height=1307), 1551)
     """
     _, known, platform = _place(model, backend)
     return prepare_image(open_image(image), known, platform, exact=exact)
@@ -105,6 +112,12 @@ def check(
     ------
     ImageError
         If a picture cannot be opened.
+
+    Examples
+    --------
+    >>> from nbvision import samples
+    >>> check(samples.page, model="claude-haiku-4-5", prompt="Who is this?").codes
+    ('people', 'resized')
     """
     _, known, platform = _place(model, backend)
     return check_images(
@@ -146,6 +159,12 @@ def estimate(
     ------
     ImageError
         If a picture cannot be opened.
+
+    Examples
+    --------
+    >>> from nbvision import samples
+    >>> estimate(samples.page, models="claude-haiku-4-5")
+    Estimate(claude-haiku-4-5: $0.00156)
     """
     chosen, _, platform = _place(None, backend)
     ids = (
@@ -186,6 +205,12 @@ def preview(
     ------
     ImageError
         If the picture cannot be opened or prepared.
+
+    Examples
+    --------
+    >>> from nbvision import samples
+    >>> preview(samples.page, model="claude-haiku-4-5").fit.padded
+    Size(width=924, height=1316)
     """
     _, known, platform = _place(model, backend)
     source = open_image(image)
@@ -212,10 +237,18 @@ def build_request(
         If a picture cannot be opened or prepared.
     RequestError
         If the request is over a documented limit.
+
+    Examples
+    --------
+    >>> from nbvision import samples
+    >>> build_request(samples.page, "What is this?", model="claude-opus-5-5")
+    Request('claude-opus-5-5', 1 images, 13 characters of text, max_tokens=8192)
     """
     chosen, known, platform = _place(model, backend)
+    sources = [open_image(image) for image in as_list(images)]
+    require_sendable(check_images(sources, known, platform, prompt=prompt, system=system or ""))
     return request_from(
-        prepare_all([open_image(image) for image in as_list(images)], known, platform),
+        prepare_all(sources, known, platform),
         prompt,
         model_id=chosen,
         model=known,

@@ -13,12 +13,21 @@ from math import ceil
 from typing import Any, Literal
 
 from nbvision.catalogue import Model, Platform, model_cost
+from nbvision.errors import LimitExceeded
 from nbvision.findings import Finding, Findings
 from nbvision.geometry import Fit, Size
 from nbvision.images import SourceImage
 from nbvision.markup import bundle, table
 
-__all__ = ["Estimate", "EstimateRow", "Task", "check_images", "estimate_request", "text_tokens"]
+__all__ = [
+    "Estimate",
+    "EstimateRow",
+    "Task",
+    "check_images",
+    "estimate_request",
+    "require_sendable",
+    "text_tokens",
+]
 
 Task = Literal["describe", "compare", "locate", "ask"]
 
@@ -116,6 +125,19 @@ def check_images(
         found += _of_image(image, number, len(images), model, task)
     weight = {"error": 0, "warn": 1, "info": 2}
     return Findings(sorted(found, key=lambda finding: weight[finding.level]))
+
+
+def require_sendable(findings: Findings) -> None:
+    """Refuse what the service would refuse.
+
+    Raises
+    ------
+    LimitExceeded
+        With the first error among the findings, and what mends it.
+    """
+    for first in findings.errors[:1]:
+        where = f"image {first.image_number}: " if first.image_number else ""
+        raise LimitExceeded(f"{where}{first.value}", limit=first.limit, cure=first.cure)
 
 
 def text_tokens(text: str, model: Model) -> int:

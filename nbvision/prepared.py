@@ -9,6 +9,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -20,7 +21,7 @@ from nbvision.decoding import guarded, turn_upright
 from nbvision.errors import LimitExceeded
 from nbvision.findings import Finding, Findings, Level
 from nbvision.geometry import Fit, Size
-from nbvision.images import SourceImage
+from nbvision.images import DecodedFrame, SourceImage
 from nbvision.markup import bundle, figure, image_tag
 
 __all__ = ["PreparedImage", "prepare_image"]
@@ -31,6 +32,8 @@ _MARGIN = 1.25
 # Photographs and noisy scans have hardly a pixel equal to its neighbour; drawings, screens
 # and clean pages have most. Between the two lies a wide gap (tests/test_prepared.py).
 _FLAT_SHARE = 0.5
+_STRIPS = 4
+_WORTH_STRIPS = 1_000_000  # pixels below which threads cost more than they save
 _PHOTO_QUALITIES = (90, 85, 80, 75, 65, 55)
 _FLAT_QUALITIES = (95, *_PHOTO_QUALITIES)
 
@@ -110,8 +113,9 @@ def prepare_image(
 ) -> PreparedImage:
     """Resize and encode a picture for a model at a place.
 
-    Flat graphics and clean text become PNG, everything else JPEG without chroma subsampling.
-    Within the platform's limit the quality steps down, from 90 to 55; the size is never
+    Flat graphics and clean text become PNG if they came without loss, else JPEG at quality 95;
+    photographs JPEG at 90; always without chroma subsampling. Within the platform's limit
+    the quality steps down as far as 55; the size is never
     changed beyond what the service itself would do.
 
     Parameters
@@ -138,11 +142,11 @@ def prepare_image(
     if is_flat and image.format == "JPEG" and not exact:
         # Drawings and text lose most by a reduced decode, and are rare as JPEG.
         frame = _resized(image, fit, exact=True)
-    for media_type, quality, data in _encodings(frame, is_flat=is_flat):
+    best = (_FLAT_QUALITIES if is_flat else _PHOTO_QUALITIES)[0]
+    lossless = image.is_lossless_source
+    for media_type, quality, data in _encodings(frame, is_flat=is_flat, is_lossless=lossless):
         if not _is_over(len(data), platform):
-            findings = Findings(
-                (*image.findings, *_notes(fit, media_type, quality, data, is_flat=is_flat))
-            )
+            findings = Findings((*image.findings, *_notes(fit, media_type, quality, data, best)))
             return PreparedImage(data, media_type, fit, findings, image)
     raise LimitExceeded(
         f"{image.source} has {len(data) / 1e6:.1f} MB at {fit.resized} and the lowest quality",
@@ -158,8 +162,33 @@ def _resized(image: SourceImage, fit: Fit, *, exact: bool) -> Image.Image:
     sideways = decoded.orientation >= 5  # noqa: PLR2004 - EXIF: from 5 on the sides are swapped
     stored = (height, width) if sideways else (width, height)
     with guarded(image.format):
-        resized = decoded.image.resize(stored, Image.Resampling.LANCZOS, box=decoded.box)
-        return turn_upright(resized, decoded.orientation)
+        return turn_upright(_lanczos(decoded, stored), decoded.orientation)
+
+
+def _lanczos(decoded: DecodedFrame, size: tuple[int, int]) -> Image.Image:
+    """Resize a frame, large ones in strips on threads: Pillow lets go of the interpreter.
+
+    Each strip reads beyond its own rows as far as the filter reaches, so that the strips join
+    without a seam.
+    """
+    image, (left, top, right, bottom) = decoded.image, decoded.box
+    width, height = size
+    count = min(_STRIPS, height)
+    if (right - left) * (bottom - top) < _WORTH_STRIPS:
+        return image.resize(size, Image.Resampling.LANCZOS, box=decoded.box)
+    edges = [height * number // count for number in range(count + 1)]
+    scale = (bottom - top) / height
+
+    def strip(number: int) -> Image.Image:
+        first, last = edges[number], edges[number + 1]
+        box = (left, top + first * scale, right, min(bottom, top + last * scale))
+        return image.resize((width, last - first), Image.Resampling.LANCZOS, box=box)
+
+    resized = Image.new("RGB", size)
+    with ThreadPoolExecutor(count) as pool:
+        for number, piece in enumerate(pool.map(strip, range(count))):
+            resized.paste(piece, (0, edges[number]))
+    return resized
 
 
 def _is_flat(frame: Image.Image) -> bool:
@@ -173,8 +202,12 @@ def _is_flat(frame: Image.Image) -> bool:
     return bool(same.size == 0 or same.mean() >= _FLAT_SHARE)
 
 
-def _encodings(frame: Image.Image, *, is_flat: bool) -> Iterator[tuple[str, int | None, bytes]]:
-    if is_flat:
+def _encodings(
+    frame: Image.Image, *, is_flat: bool, is_lossless: bool
+) -> Iterator[tuple[str, int | None, bytes]]:
+    """Yield media type, quality (None for lossless) and bytes, the best first."""
+    # What a JPEG has lost, a PNG of it does not bring back; it only costs time and bytes.
+    if is_flat and is_lossless:
         data = io.BytesIO()
         frame.save(data, "PNG", compress_level=3)
         yield "image/png", None, data.getvalue()
@@ -198,7 +231,7 @@ def _limit_in_words(platform: Platform) -> str:
 
 
 def _notes(
-    fit: Fit, media_type: str, quality: int | None, data: bytes, *, is_flat: bool
+    fit: Fit, media_type: str, quality: int | None, data: bytes, best: int
 ) -> Iterator[Finding]:
     if fit.is_resized:
         share = fit.resized.pixels / fit.original.pixels
@@ -210,7 +243,6 @@ def _notes(
             cure="for small details send a crop",
         )
     how = "flat graphics or text, so PNG" if quality is None else f"JPEG at quality {quality}"
-    first = None if is_flat else _PHOTO_QUALITIES[0]
-    level: Level = "info" if quality == first else "warn"
+    level: Level = "info" if quality in {None, best} else "warn"
     cure = "" if level == "info" else "the byte limit asked for it; a crop keeps more"
     yield Finding("encoded", level, f"{how}, {len(data) / 1000:.0f} kB as {media_type}", cure=cure)

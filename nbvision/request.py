@@ -156,8 +156,8 @@ def build_request(
     RequestError
         If there are no words, or ``max_tokens`` is not a positive integer.
     LimitExceeded
-        If ``max_tokens`` is above what the model can write, or a documented limit on the
-        number of images or the size of the request is passed.
+        If ``max_tokens`` is above what the model can write, or the request is larger than the
+        platform takes.
     """
     if not prompt.strip():
         raise RequestError("the prompt is empty", cure="say what you want to know of the picture")
@@ -173,7 +173,7 @@ def build_request(
         effort=effort,
         schema=schema,
     )
-    _check_limits(request)
+    _check_size(request)
     return request
 
 
@@ -207,18 +207,9 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _check_limits(request: Request) -> None:
-    """Refuse before sending what the platform documents that it refuses."""
+def _check_size(request: Request) -> None:
+    """Refuse a body that is larger than the platform takes, by the bytes it really has."""
     images, platform = request.images, request.platform
-    per_request = request.model.images_per_request
-    per_message = platform.images_per_message or per_request
-    allowed = min(per_request, per_message)
-    if len(images) > allowed:
-        raise LimitExceeded(
-            f"{len(images)} images",
-            limit=f"{allowed} per request for {request.model.id} on {platform.name}",
-            cure="send them in several requests",
-        )
     size = sum(image.base64_length for image in images)
     if size > platform.request_limit_bytes:
         raise LimitExceeded(

@@ -6,9 +6,9 @@ display classes of IPython never, which would open a file or an address of that 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
-from nbvision.draw import draw_places, figure_bytes, overlay_figure, shrunk
+from nbvision.draw import draw_places, figure_bytes, overlay_figure, shown_figure, shrunk
 from nbvision.errors import RequestError
 from nbvision.findings import Findings
 from nbvision.geometry import Box, Point
@@ -20,6 +20,7 @@ from nbvision.response import Response, Usage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Cost", "Detections", "Reply"]
 
@@ -221,21 +222,27 @@ class Detections:
     def __getitem__(self, index: int) -> Box:
         return self.boxes[index]
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw the picture with its boxes on matplotlib axes, in original pixels.
+    @overload
+    def plot(self, ax: None = None) -> "Figure": ...
+
+    @overload
+    def plot(self, ax: "Axes") -> "Axes": ...
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes | Figure":
+        """Draw the picture with its boxes by matplotlib, in original pixels.
 
         Parameters
         ----------
         ax
-            Axes of yours; a figure of its own if not given (``plot().figure``).
+            Axes of yours, which are returned. Without them a figure is made and returned; it
+            shows itself, is known to no pyplot, and can be drawn on and saved.
         """
-        if ax is None:
-            from matplotlib.figure import Figure
-
-            size = self.image.size
-            ax = Figure(figsize=(8, max(0.5, 8 * size.height / size.width))).add_subplot()
-        draw_places(ax, self.image.pixels, self._local_boxes(), self._local_points())
-        return ax
+        if ax is not None:
+            draw_places(ax, self.image.pixels, self._local_boxes(), self._local_points())
+            return ax
+        figure_made = shown_figure(self.image.size, self._alt())
+        self.plot(figure_made.add_subplot())
+        return figure_made
 
     def overlay(self, *, full_size: bool = False, media_type: str = "image/jpeg") -> bytes:
         """Return the picture with its boxes as an encoded image.
@@ -304,12 +311,15 @@ class Detections:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         words = self.in_words()
         data = self.overlay()
-        alt = f"{self.image.source} with {len(self.boxes)} boxes: {words.replace(chr(10), '; ')}"
-        tag = image_tag(data, "image/jpeg", alt=alt[:1000])
+        tag = image_tag(data, "image/jpeg", alt=self._alt())
         caption = f"{self.image.source}, {self.image.size} px"
         listed = f'<div style="white-space:pre-wrap;margin:.5em 0">{escape(words)}</div>'
         markup = f"{figure(tag, caption)}{listed}{_footer(self.reply)}"
         return bundle(f"{words}\n\n{self.reply.summary()}", markup=markup)
+
+    def _alt(self) -> str:
+        words = self.in_words().replace("\n", "; ")
+        return f"{self.image.source} with {len(self.boxes)} boxes: {words}"[:1000]
 
     def _local_boxes(self) -> list[Box]:
         """Return the boxes in pixels of `image`, which may be a crop."""

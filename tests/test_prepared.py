@@ -16,7 +16,7 @@ from nbvision.catalogue import find_model, find_platform
 from nbvision.errors import LimitExceeded
 from nbvision.geometry import Fit
 from nbvision.images import open_image
-from nbvision.prepared import PreparedImage, prepare_image
+from nbvision.prepared import PreparedImage, _lanczos, prepare_image
 
 STANDARD, HIGH = find_model("claude-haiku-4-5"), find_model("claude-opus-5-5")
 API = find_platform("anthropic")
@@ -166,6 +166,16 @@ def test_a_raw_limit_counts_bytes_not_base64() -> None:
 def test_what_cannot_fit_is_an_error_with_its_limit() -> None:
     with pytest.raises(LimitExceeded, match="lowest quality"):
         prepare_image(open_image(noise()), STANDARD, replace(API, image_base64_limit=100))
+
+
+@pytest.mark.parametrize("size", [(3000, 2000), (2001, 3003), (9000, 400)])
+def test_strips_join_without_a_seam(size: tuple[int, int]) -> None:
+    image = photo_like(size)
+    target = Fit.of(size, STANDARD.tier).resized
+    whole = image.resize(target, Image.Resampling.LANCZOS)
+    strips = _lanczos(open_image(image).decode(), target)
+    difference = np.abs(np.asarray(whole).astype(int) - np.asarray(strips))
+    assert difference.max() <= 1
 
 
 def test_the_same_picture_gives_the_same_bytes() -> None:

@@ -99,9 +99,11 @@ def test_detections_are_a_sequence_of_boxes(found: nv.Detections) -> None:
 
 
 def test_plotting_gives_axes_in_original_pixels(found: nv.Detections) -> None:
-    axes = found.plot()
+    drawn = found.plot()
+    axes = drawn.axes[0]
     assert axes.get_xlim() == (0, 2572)
     assert found.plot(axes) is axes
+    assert 'alt="photo.jpg with 1 boxes' in bundle_of(drawn)["text/html"]
 
 
 def test_coco_and_frames_hold_the_same_boxes(found: nv.Detections) -> None:
@@ -119,7 +121,7 @@ def test_boxes_of_a_crop_are_drawn_where_they_lie() -> None:
     crop = nv.open_image(nv.samples.shapes).crop(1000, 150, 1800, 850)
     found = nv.locate(crop, "the blue square", backend=practice())
     assert found[0].iou(nv.samples.shapes.truth[1]) > 0.95
-    assert found.plot().patches[0].get_bbox().x0 == pytest.approx(120, abs=3)  # type: ignore[attr-defined]
+    assert found.plot().axes[0].patches[0].get_bbox().x0 == pytest.approx(120, abs=3)  # type: ignore[attr-defined]
 
 
 def test_a_preview_is_drawn_from_the_bytes_to_send() -> None:

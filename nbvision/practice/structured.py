@@ -1,35 +1,16 @@
-"""Answers in the form of a JSON schema: the documented dialect, filled with what was measured.
-
-The dialect is that of structured outputs ("build-with-claude/structured-outputs"): objects are
-closed, no numeric or length bounds, ``minItems`` 0 or 1, no recursion, references only within.
-"""
+"""Answers in the form of a JSON schema, filled with what was measured."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nbvision.practice.answers import locate, summary
 from nbvision.practice.seeing import COLOURS, Frame, colour_map, colour_shares
 
-__all__ = ["fill", "schema_in_words", "schema_problem"]
+__all__ = ["fill", "schema_in_words"]
 
-_FORBIDDEN = (
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "exclusiveMaximum",
-    "multipleOf",
-    "minLength",
-    "maxLength",
-    "pattern",
-    "maxItems",
-    "uniqueItems",
-    "minProperties",
-    "maxProperties",
-    "not",
-    "if",
-)
 _DEEPEST = 40
 _BOX_NAMES = {"box", "bbox", "bounding_box", "xyxy", "coordinates"}
 _EDGES = {"left": 0, "top": 1, "right": 2, "bottom": 3, "x1": 0, "y1": 1, "x2": 2, "y2": 3}
@@ -48,11 +29,6 @@ _FORMATS = {
 }
 
 
-def schema_problem(schema: object) -> str:
-    """Return what in a schema is outside the dialect; empty if nothing is."""
-    return _problem(schema, schema if isinstance(schema, Mapping) else {}, ())
-
-
 def schema_in_words(prompt: str) -> Mapping[str, Any] | None:
     """Return the schema that a prompt carries in its words, if it does."""
     _, mark, rest = prompt.rpartition(_MARK)
@@ -68,35 +44,6 @@ def schema_in_words(prompt: str) -> Mapping[str, Any] | None:
 def fill(schema: Mapping[str, Any], frames: Sequence[Frame], prompt: str) -> Any:
     """Return a value that follows the schema, of what can be seen in the first frame."""
     return _Filler(schema, frames[0] if frames else None, prompt).value(schema, "", None, 0)
-
-
-def _problem(schema: object, root: Mapping[str, Any], above: tuple[str, ...]) -> str:
-    if isinstance(schema, bool):
-        return ""
-    if not isinstance(schema, Mapping):
-        return "a schema is an object"
-    if len(above) > _DEEPEST:
-        return "the schema is nested too deeply"
-    if found := next((name for name in _FORBIDDEN if name in schema), ""):
-        return f"{found!r} is not supported"
-    if schema.get("minItems", 0) not in {0, 1}:
-        return "minItems may be 0 or 1"
-    if schema.get("type") == "object" and schema.get("additionalProperties") is not False:
-        return "an object needs additionalProperties: false"
-    if reference := schema.get("$ref"):
-        target = _resolve(reference, root)
-        if target is None:
-            return f"$ref {reference!r} does not lead anywhere in the schema"
-        if reference in above:
-            return "recursive schemas are not supported"
-        return _problem(target, root, (*above, str(reference)))
-    inner = [
-        *_mapping(schema.get("properties")).values(),
-        *(schema.get("anyOf") or ()),
-        *(schema.get("allOf") or ()),
-        *([schema["items"]] if "items" in schema else ()),
-    ]
-    return next(filter(None, (_problem(part, root, (*above, "")) for part in inner)), "")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -137,7 +84,7 @@ class _Filler:
             case "integer" | "number":
                 return self._number(name, thing)
             case "boolean":
-                return bool(self._things())
+                return bool(self._things)
             case "null":
                 return None
             case _:
@@ -156,9 +103,11 @@ class _Filler:
             merged |= _mapping(part)
         return merged or None
 
+    @cached_property
     def _things(self) -> list[dict[str, Any]]:
         return [] if self.frame is None else locate(self.frame, self.prompt)
 
+    @cached_property
     def _colours(self) -> list[str]:
         if self.frame is None:
             return [COLOURS[0]]
@@ -172,11 +121,9 @@ class _Filler:
             return list(thing["box"])
         kind = _mapping(items).get("type")
         if kind == "object" or "$ref" in _mapping(items):
-            return [self.value(items, name, found, depth + 1) for found in self._things()]
+            return [self.value(items, name, found, depth + 1) for found in self._things]
         if kind == "string":
-            return (
-                self._colours() if "enum" not in items else [self.value(items, name, thing, depth)]
-            )
+            return self._colours if "enum" not in items else [self.value(items, name, thing, depth)]
         if schema.get("minItems"):
             return [self.value(items, name, thing, depth + 1)]
         return []
@@ -185,7 +132,7 @@ class _Filler:
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         if "colour" in name.lower() or "color" in name.lower():
-            return str(thing["label"]).split()[0] if thing else self._colours()[0]
+            return str(thing["label"]).split()[0] if thing else self._colours[0]
         if thing is not None:
             return str(thing["label"])
         return "" if self.frame is None else summary(self.frame, self.prompt)
@@ -196,8 +143,8 @@ class _Filler:
             return int(thing["box"][_EDGES[low]])
         if self.frame is not None and low in {"width", "height"}:
             return int(self.frame.shape[1 if low == "width" else 0])
-        return len(self._things())
+        return len(self._things)
 
     def _choose(self, options: Sequence[Any], thing: Mapping[str, Any] | None) -> Any:
-        seen = str(thing["label"]).split() if thing else self._colours()
+        seen = str(thing["label"]).split() if thing else self._colours
         return next((option for option in options if option in seen), options[0])

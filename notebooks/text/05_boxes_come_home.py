@@ -70,7 +70,7 @@ nv.locate(shapes, "every pink star").boxes
 # **What you now know:** never draw a model's numbers on your picture as they are; `locate`
 # gives them in your pixels, and `Fit` does it for any box or point.
 #
-# **Try:** `found.plot()` on axes of your own · `found.to_coco()` · turn the picture with
+# **Try:** `found.plot()`, also on axes of your own · `found.to_coco()` · turn the picture with
 # Pillow and locate again.
 #
 # **Next:** `10_real_models`
