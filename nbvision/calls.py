@@ -162,6 +162,8 @@ def locate(
 
     Raises
     ------
+    RequestError
+        If there is more than one picture, or nothing to find.
     UnreadableAnswer
         If the answer holds no boxes that can be read. *No boxes found* is not an error: it
         is an empty result.
@@ -182,6 +184,8 @@ def locate(
             limit="one at a time, so that every box belongs to a picture",
             cure="call locate once for each picture",
         )
+    if not str(subject).strip():
+        raise RequestError("nothing to locate", cure='say what: nv.locate(image, "every window")')
     how = _How.of(backend, model, system, max_tokens, effort, on_text)
     source = open_image(as_list(image)[0])
     schema_is_sent = takes_schema(how.model, how.backend.platform)

@@ -171,6 +171,8 @@ def find_model(model_id: str) -> Model:
     >>> find_model("claude-opus-9").tier.name, find_model("claude-opus-9").is_guessed
     ('high', True)
     """
+    if not isinstance(model_id, str):
+        raise RequestError(f"model={model_id!r}"[:200], limit="a model id", cure="nv.models()")
     if model_id.startswith(_PRACTICE):
         return _practice_model(model_id)
     plain_id = _plain_id(model_id)

@@ -11,9 +11,9 @@ from contextlib import suppress
 from os import cpu_count
 from typing import Any
 
-from nbvision.backends import Backend, connected
+from nbvision.backends import Backend, connected, current
 from nbvision.catalogue import DEFAULT_MODEL, Model, Platform, find_model, find_platform
-from nbvision.errors import BackendError, UnreadableAnswer
+from nbvision.errors import BackendError, RequestError, UnreadableAnswer
 from nbvision.findings import Findings
 from nbvision.geometry import Box, Fit
 from nbvision.images import SourceImage, open_image
@@ -42,14 +42,20 @@ def fit(size: tuple[int, int], *, model: str | None = None, backend: Backend | N
 
     Raises
     ------
-    ValueError
-        If a side is smaller than one pixel.
+    RequestError
+        If it is no width and height of whole pixels.
 
     Examples
     --------
     >>> fit((4032, 3024), model="claude-opus-5-5").resized
     Size(width=2212, height=1659)
     """
+    if not _is_size(size):
+        raise RequestError(
+            f"size={size!r}"[:200],
+            limit="(width, height) in whole pixels from 1 up",
+            cure="for a picture: nv.fit(nv.open_image(source).size)",
+        )
     return Fit.of(size, _place(model, backend)[1].tier)
 
 
@@ -171,7 +177,8 @@ def estimate(
         [models] if isinstance(models, str) else list(models or dict.fromkeys((chosen, *_COMPARED)))
     )
     sources = [open_image(image) for image in as_list(images)]
-    words, asked = prompt or DESCRIBE, backend or connected()
+    words = prompt or DESCRIBE
+    asked = current(backend) if backend is not None else connected()
     counted: dict[str, int] = {}
     if count and asked is not None and asked.model in ids and platform.counts_tokens:
         request = build_request(sources, words, backend=asked)
@@ -261,8 +268,17 @@ def build_request(
 
 
 def as_list(images: object) -> list[object]:
-    """Return one picture or a list or tuple of them as a list."""
-    return list(images) if isinstance(images, list | tuple) else [images]
+    """Return one picture or a list or tuple of them as a list.
+
+    Raises
+    ------
+    RequestError
+        If there is none.
+    """
+    found = list(images) if isinstance(images, list | tuple) else [images]
+    if not found:
+        raise RequestError("no picture", limit="one or more", cure="give a picture or a list")
+    return found
 
 
 def prepare_all(
@@ -279,8 +295,14 @@ def prepare_all(
         return list(pool.map(lambda image: prepare_image(image, model, platform), images))
 
 
+def _is_size(value: object) -> bool:
+    if not isinstance(value, tuple | list) or len(value) != 2:  # noqa: PLR2004 - width and height
+        return False
+    return all(isinstance(side, int) and side >= 1 for side in value)
+
+
 def _place(model: str | None, backend: Backend | None) -> tuple[str, Model, Platform]:
     """Return whom the question is about: the id as typed, what is known of it, and where."""
-    asked = backend or connected()
+    asked = current(backend) if backend is not None else connected()
     chosen = model or (asked.model if asked else DEFAULT_MODEL)
     return chosen, find_model(chosen), asked.platform if asked else find_platform("anthropic")

@@ -26,6 +26,7 @@ __all__ = [
     "check_images",
     "estimate_request",
     "require_sendable",
+    "resized_note",
     "text_tokens",
 ]
 
@@ -125,6 +126,20 @@ def check_images(
         found += _of_image(image, number, len(images), model, task)
     weight = {"error": 0, "warn": 1, "info": 2}
     return Findings(sorted(found, key=lambda finding: weight[finding.level]))
+
+
+def resized_note(fit: Fit, image_number: int | None = None) -> Iterator[Finding]:
+    """Yield what is said of a picture that is shrunk; nothing of one that is not."""
+    if fit.is_resized:
+        share = fit.resized.pixels / fit.original.pixels
+        yield Finding(
+            "resized",
+            "info",
+            f"{fit.original} → {fit.resized} before sending: {share:.0%} of the pixels are left",
+            f"edge {fit.tier.edge_limit}, {fit.tier.visual_token_limit} visual tokens",
+            "for small details send a crop",
+            image_number,
+        )
 
 
 def require_sendable(findings: Findings) -> None:
@@ -360,16 +375,7 @@ def _of_image(
     ) -> Finding:
         return Finding(code, level, value, limit, cure, where, repair)
 
-    fit = Fit.of(image.size, model.tier)
-    if fit.is_resized:
-        share = fit.resized.pixels / fit.original.pixels
-        yield finding(
-            "resized",
-            "info",
-            f"{fit.original} → {fit.resized} before sending: {share:.0%} of the pixels",
-            limit=f"edge {fit.tier.edge_limit}, {fit.tier.visual_token_limit} visual tokens",
-            cure="for small details send a crop",
-        )
+    yield from resized_note(Fit.of(image.size, model.tier), where)
     if min(image.size) < _TINY_SIDE:
         yield finding(
             "tiny",

@@ -23,6 +23,7 @@ from nbvision.findings import Finding, Findings, Level
 from nbvision.geometry import Fit, Size
 from nbvision.images import DecodedFrame, SourceImage
 from nbvision.markup import bundle, figure, image_tag
+from nbvision.preflight import resized_note
 
 __all__ = ["PreparedImage", "prepare_image"]
 
@@ -233,15 +234,7 @@ def _limit_in_words(platform: Platform) -> str:
 def _notes(
     fit: Fit, media_type: str, quality: int | None, data: bytes, best: int
 ) -> Iterator[Finding]:
-    if fit.is_resized:
-        share = fit.resized.pixels / fit.original.pixels
-        yield Finding(
-            "resized",
-            "info",
-            f"{fit.original} → {fit.resized}: {share:.0%} of the pixels are left",
-            limit=f"edge {fit.tier.edge_limit}, {fit.tier.visual_token_limit} visual tokens",
-            cure="for small details send a crop",
-        )
+    yield from resized_note(fit)
     how = "flat graphics or text, so PNG" if quality is None else f"JPEG at quality {quality}"
     level: Level = "info" if quality in {None, best} else "warn"
     cure = "" if level == "info" else "the byte limit asked for it; a crop keeps more"

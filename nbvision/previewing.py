@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbvision.catalogue import Model, model_cost
 from nbvision.draw import figure_bytes, preview_figure, shrunk
+from nbvision.errors import RequestError
 from nbvision.findings import Findings
 from nbvision.geometry import Box, Fit
 from nbvision.images import SourceImage
@@ -123,6 +124,10 @@ def make_preview(
     boxes: Sequence[Box] = (),
 ) -> Preview:
     """Return the preview of a prepared picture, beside how other models would look at it."""
+    given: Sequence[object] = boxes
+    for place in given:
+        if not isinstance(place, Box):
+            raise RequestError(f"boxes hold {place!r}"[:200], limit="nv.Box values")
     rows = []
     for known in (model, *others):
         fit = Fit.of(image.size, known.tier, crop_origin=image.crop_origin)

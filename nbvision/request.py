@@ -159,6 +159,8 @@ def build_request(
         If ``max_tokens`` is above what the model can write, or the request is larger than the
         platform takes.
     """
+    for name, words in (("prompt", prompt), ("system", system or "")):
+        _check_words(name, words)
     if not prompt.strip():
         raise RequestError("the prompt is empty", cure="say what you want to know of the picture")
     if schema is not None and not takes_schema(model, platform):
@@ -201,6 +203,18 @@ def _checked_max_tokens(max_tokens: int | None, model: Model) -> int:
             cure="ask for less; only what is written is billed",
         )
     return max_tokens
+
+
+def _check_words(name: str, words: object) -> None:
+    if not isinstance(words, str):
+        raise RequestError(f"{name} is a {type(words).__name__}", limit="text")
+    try:
+        words.encode()
+    except UnicodeEncodeError:
+        pass
+    else:
+        return
+    raise RequestError(f"{name} holds half a character", cure="write it again; it was cut apart")
 
 
 def _is_whole(value: object) -> bool:

@@ -84,6 +84,32 @@ def test_doubtful_boxes_come_with_a_finding(says: Says) -> None:
     assert found.findings.warnings
 
 
+MISTAKES = [
+    (lambda b: nv.describe([], backend=b), "no picture"),
+    (lambda b: nv.locate(PICTURE, " ", backend=b), "nothing to locate"),
+    (lambda b: nv.describe(PICTURE, 3, backend=b), "prompt is a int"),
+    (lambda b: nv.ask(PICTURE, b"x", backend=b), "prompt is a bytes"),
+    (lambda b: nv.describe(PICTURE, system=3, backend=b), "system is a int"),
+    (lambda b: nv.describe(PICTURE, "\ud800", backend=b), "half a character"),
+    (lambda b: nv.describe(PICTURE, model=3, backend=b), "model=3"),
+    (lambda _: nv.describe(PICTURE, backend="practice"), "backend='practice'"),
+    (lambda _: nv.check(PICTURE, backend="practice"), "backend='practice'"),
+    (lambda b: nv.preview(PICTURE, boxes=[(1, 2, 3, 4)], backend=b), "boxes hold"),
+    (lambda _: nv.fit((0, 5)), "size="),
+    (lambda _: nv.fit((1, 2, 3)), "size="),
+    (lambda _: nv.fit(nv.samples.photo), "size="),
+    (lambda _: nv.fit((1.5, 2)), "size="),
+]
+
+
+@pytest.mark.parametrize(("mistake", "words"), MISTAKES, ids=range(len(MISTAKES)))
+def test_common_mistakes_are_named_before_anything_is_sent(
+    practice: Backend, mistake: Callable[[Backend], object], words: str
+) -> None:
+    with pytest.raises(nv.NbvisionError, match=words):
+        mistake(practice)
+
+
 def test_locating_takes_one_picture(practice: Backend) -> None:
     with pytest.raises(RequestError, match="2 images"):
         nv.locate([PICTURE, PICTURE], "a door", backend=practice)

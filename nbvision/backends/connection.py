@@ -99,8 +99,14 @@ def current(backend: Backend | None = None) -> Backend:
     Raises
     ------
     NotConnected
-        As `connect`.
+        As `connect`; also if what is given is no backend.
     """
+    if backend is not None and not hasattr(backend, "stream"):
+        raise NotConnected(
+            f"backend={backend!r}"[:200],
+            limit="what nv.connect returns",
+            cure='backend=nv.connect("practice"), say',
+        )
     return backend or connected() or connect()
 
 
