@@ -295,19 +295,20 @@ def _reply(
         sources, how.model, platform, prompt=prompt, system=how.system or "", task=task
     )
     require_sendable(findings)
-    request = build_request(
-        prepare_all(sources, how.model, platform),
-        prompt,
-        model_id=how.model_id,
-        model=how.model,
-        platform=platform,
-        system=how.system,
-        max_tokens=how.max_tokens,
-        effort=how.effort,
-        schema=schema,
-    )
-    started = time.monotonic()
-    response = require_usable(_stream(how, request))
+    with LiveText(how.model_id) as live:
+        request = build_request(
+            prepare_all(sources, how.model, platform, live.progress),
+            prompt,
+            model_id=how.model_id,
+            model=how.model,
+            platform=platform,
+            system=how.system,
+            max_tokens=how.max_tokens,
+            effort=how.effort,
+            schema=schema,
+        )
+        started = time.monotonic()
+        response = require_usable(_stream(how, request, live))
     return Reply(
         response=response,
         request=request,
@@ -318,10 +319,11 @@ def _reply(
     )
 
 
-def _stream(how: _How, request: Request) -> Response:
+def _stream(how: _How, request: Request, live: LiveText) -> Response:
     """Send a request and read its events to the end; an interrupt leaves the part on show."""
     reader = StreamReader()
-    with LiveText(how.model_id) as live, how.backend.stream(request, on_wait=live.note) as events:
+    live.note("asked, waiting for the first word")
+    with how.backend.stream(request, on_wait=live.note) as events:
         for event in events:
             text = reader.feed(event)
             if text:

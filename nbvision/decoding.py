@@ -63,6 +63,8 @@ _TURNS = {
 }
 _ORIENTATION = 0x0112
 _MAX_PROFILE_BYTES = 4_000_000
+_STANDARD_STEPS = 3685  # sum of the standard's table for light
+_STRONG_STEPS = _STANDARD_STEPS * 50 / 35
 _WIDEST = 65535.0  # of 16-bit values
 
 
@@ -182,7 +184,7 @@ def open_bytes(data: bytes) -> tuple[Encoded, list[Finding]]:
         # JPEG and PNG have shown that they are whole; the others show it by decoding.
         if kind not in {"JPEG", "PNG"}:
             image.load()
-        return encoded, findings + notes_on(image)
+        return encoded, findings + notes_on(image) + _compression_note(image)
 
 
 def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
@@ -273,6 +275,20 @@ def notes_on(image: Image.Image) -> list[Finding]:
     elif profile and "srgb" not in (_profile_name(profile) or "").lower():
         notes.append(Finding("profile", "info", "the colour profile was applied, giving sRGB"))
     return notes
+
+
+def _compression_note(image: Image.Image) -> list[Finding]:
+    """Say that a JPEG was compressed so strongly that details are gone; from its header."""
+    tables = getattr(image, "quantization", None)
+    steps = sum(tables[0]) if tables and len(tables.get(0, ())) == 64 else 0  # noqa: PLR2004 - 8 × 8
+    if steps <= _STRONG_STEPS:
+        return []
+    # The standard's own table, scaled by 50 / quality below quality 50 (ITU-T T.81, annex K).
+    quality = max(1, round(50 * _STANDARD_STEPS / steps))
+    value = f"strong JPEG compression, about quality {quality}"
+    return [
+        Finding("low-quality", "warn", value, cure="small details may be gone; use the original")
+    ]
 
 
 def _has_transparency(image: Image.Image) -> bool:

@@ -5,7 +5,7 @@ for the catalogue's default. None of them connects or pays, and only `estimate` 
 the connected service's free counter.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from os import cpu_count
@@ -282,17 +282,28 @@ def as_list(images: object) -> list[object]:
 
 
 def prepare_all(
-    images: Sequence[SourceImage], model: Model, platform: Platform
+    images: Sequence[SourceImage],
+    model: Model,
+    platform: Platform,
+    on_progress: Callable[[str], None] | None = None,
 ) -> list[PreparedImage]:
-    """Prepare several pictures at once, in order.
+    """Prepare several pictures at once, in order; an interrupt ends it with those under way.
 
     No more threads than cores: Pillow lets go of the interpreter while it works, and each
     picture in flight costs memory.
     """
     if len(images) < 2:  # noqa: PLR2004 - one picture needs no pool
         return [prepare_image(image, model, platform) for image in images]
-    with ThreadPoolExecutor(min(len(images), cpu_count() or 1)) as pool:
-        return list(pool.map(lambda image: prepare_image(image, model, platform), images))
+    pool = ThreadPoolExecutor(min(len(images), cpu_count() or 1))
+    try:
+        prepared = []
+        for image in pool.map(lambda source: prepare_image(source, model, platform), images):
+            prepared.append(image)
+            if on_progress is not None:
+                on_progress(f"preparing pictures, {len(prepared)} of {len(images)}")
+        return prepared
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _is_size(value: object) -> bool:

@@ -38,16 +38,19 @@ class LiveText:
     def add(self, text: str) -> None:
         """Take a new piece of text, and show it if it is time to."""
         self._text += text
-        now = time.monotonic()
-        waited = now - self._started >= _PATIENCE_SECONDS
-        if self._is_notebook and waited and now - self._shown_at >= _SECONDS_BETWEEN:
-            self._shown_at = now
-            self._show(_words(f"{self._who} …", self._text))
+        self.progress("…")
 
     def note(self, words: str) -> None:
-        """Show a line about the wait itself, such as a retry."""
+        """Show a line about the wait itself: what is done meanwhile, or a retry."""
         if self._is_notebook:
             self._show(_words(f"{self._who}: {words}", self._text))
+
+    def progress(self, words: str) -> None:
+        """Show how far something is, not more often than an eye follows."""
+        now = time.monotonic()
+        if now - self._started >= _PATIENCE_SECONDS and now - self._shown_at >= _SECONDS_BETWEEN:
+            self._shown_at = now
+            self.note(words)
 
     def __exit__(
         self,

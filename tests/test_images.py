@@ -153,6 +153,14 @@ def test_a_colour_profile_is_applied_or_left_out_but_never_fatal() -> None:
         assert corners(open_image(saved(image, "PNG", icc_profile=profile)).pixels) == UPRIGHT
 
 
+@pytest.mark.parametrize(
+    ("quality", "is_told"), [(95, False), (75, False), (50, False), (20, True), (5, True)]
+)
+def test_strong_compression_is_told(quality: int, is_told: bool) -> None:  # noqa: FBT001 - a table's column
+    image = open_image(saved(noise(), "JPEG", quality=quality))
+    assert ("low-quality" in image.findings.codes) == is_told
+
+
 def test_the_first_frame_is_used_and_that_is_said() -> None:
     frames = [quadrants(), Image.new("RGB", (64, 48), "black")]
     for kind in ("GIF", "WEBP", "PNG", "TIFF"):

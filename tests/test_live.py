@@ -62,6 +62,7 @@ def test_words_stream_in_one_output_that_is_gone_at_the_end(
     shown = [m for m in messages if m["msg_type"] == "display_data"]
     updates = [m for m in messages if m["msg_type"] == "update_display_data"]
     assert len(shown) == 1
+    assert "waiting for the first word" in shown[0]["content"]["data"]["text/plain"]  # type: ignore[index]
     assert len(updates) > 5
     assert max(len(json.dumps(m["content"])) for m in updates) < 20_000
     assert updates[-1]["content"]["data"] == {"text/plain": ""}  # type: ignore[index]
@@ -79,6 +80,17 @@ def test_an_interrupt_keeps_the_part_and_marks_it(kernel: tuple[KernelManager, o
     words = last["content"]["data"]["text/plain"]  # type: ignore[index]
     assert "interrupted" in words
     assert "A picture of" in words
+
+
+def test_many_pictures_show_how_far_they_are(kernel: tuple[KernelManager, object]) -> None:
+    run(kernel, SLOW)
+    messages = run(kernel, "nv.compare([photo] * 12)")
+    shown = [
+        m["content"]["data"]["text/plain"]  # type: ignore[index]
+        for m in messages
+        if m["msg_type"] in {"display_data", "update_display_data"}
+    ]
+    assert any("of 12" in words for words in shown)
 
 
 def test_the_kernel_asks_again_after_an_interrupt(kernel: tuple[KernelManager, object]) -> None:
