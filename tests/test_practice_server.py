@@ -2,6 +2,7 @@
 
 import base64
 import gc
+import inspect
 import io
 import json
 import time
@@ -68,6 +69,24 @@ def block(data: bytes | None = None, media_type: str = "image/png", **more: Any)
 
 def asks(*blocks: Any) -> list[dict[str, Any]]:
     return [{"role": "user", "content": list(blocks or (block(), WORDS))}]
+
+
+# The SDKs leave the sockets of broken streams to the collector, which warns of them.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+    ),
+]
+
+
+@pytest.fixture(autouse=True)
+def collected(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect what a broken call has left, within the test that broke it."""
+    yield
+    if "faults.push" in inspect.getsource(request.function):
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -764,17 +783,14 @@ def test_botocore_sees_a_broken_stream(
         list(reply["body"])
 
 
-@pytest.mark.filterwarnings("ignore:.*unclosed|Exception ignored:Warning")
 @pytest.mark.parametrize("stream", [False, True])
 def test_silence_lasts_until_the_client_gives_up(server: PracticeServer, *, stream: bool) -> None:
-    """The SDK leaves the socket of a timed-out stream to the collector, which says so."""
     server.faults.push("stall")
     with (
         Anthropic(base_url=server.url, api_key=server.token, max_retries=0, timeout=0.3) as one,
         pytest.raises((anthropic.APITimeoutError, httpx2.ReadTimeout)),
     ):
         list(create(one, stream=stream))
-    gc.collect()
 
 
 def test_a_drip_keeps_a_client_waiting_with_pings(server: PracticeServer) -> None:
