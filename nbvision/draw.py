@@ -220,7 +220,7 @@ def figure_bytes(drawn: "Figure", media_type: str = "image/png") -> bytes:
     picture = Pictures.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
     data = io.BytesIO()
     if media_type == "image/jpeg":
-        picture.convert("RGB").save(data, "JPEG", quality=80)
+        picture.convert("RGB").save(data, "JPEG", quality=78)
     else:
         picture.convert("RGB").save(data, "PNG", compress_level=6)
     return data.getvalue()

@@ -98,7 +98,8 @@ class Preview:
             f"{self.image.source} in three sizes: original {fit.original}, resized {fit.resized}, "
             f"padded {fit.padded} with its grid of 28 pixel patches"
         )
-        tag = image_tag(figure_bytes(self.figure, "image/jpeg"), "image/jpeg", alt=alt)
+        data = figure_bytes(self.figure, "image/jpeg")
+        tag = image_tag(data, "image/jpeg", alt=alt)
         head = ["model", "tier", "looks at", "padded to", "visual tokens", "$ to send"]
         rows = [
             (
@@ -112,7 +113,7 @@ class Preview:
             for row in self.rows
         ]
         markup = f"{tag}{table(head, rows)}{self.findings.to_html() if self.findings else ''}"
-        return bundle(self.in_words(), markup=markup)
+        return bundle(self.in_words(), markup=markup, pictures={"image/jpeg": data})
 
 
 def make_preview(

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
-from nbvision.draw import draw_places, figure_bytes, overlay_figure, shown_figure, shrunk
+from nbvision.draw import (
+    LARGEST_SHOWN,
+    draw_places,
+    figure_bytes,
+    overlay_figure,
+    shown_figure,
+    shrunk,
+)
 from nbvision.errors import RequestError
 from nbvision.findings import Findings
 from nbvision.geometry import Box, Point
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Cost", "Detections", "Reply"]
 
 _THUMBNAIL = 240
+_SHOWN = 680  # a notebook keeps its outputs, and its column is hardly wider
 _LONGEST_REPR = 60
 _MOST_THUMBNAILS = 6
 
@@ -254,8 +262,11 @@ class Detections:
         media_type
             ``"image/jpeg"`` or ``"image/png"``.
         """
+        return self._overlay_at(None if full_size else LARGEST_SHOWN, media_type)
+
+    def _overlay_at(self, long_edge: int | None, media_type: str = "image/jpeg") -> bytes:
         whole = self.image.pixels
-        image, factor = (whole, 1.0) if full_size else shrunk(whole)
+        image, factor = (whole, 1.0) if long_edge is None else shrunk(whole, long_edge)
         boxes = [_scaled_box(box, factor) for box in self._local_boxes()]
         points = [Point(p.x * factor, p.y * factor, p.label) for p in self._local_points()]
         return figure_bytes(overlay_figure(image, boxes, points), media_type)
@@ -310,12 +321,13 @@ class Detections:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         words = self.in_words()
-        data = self.overlay()
+        data = self._overlay_at(_SHOWN)
         tag = image_tag(data, "image/jpeg", alt=self._alt())
         caption = f"{self.image.source}, {self.image.size} px"
         listed = f'<div style="white-space:pre-wrap;margin:.5em 0">{escape(words)}</div>'
         markup = f"{figure(tag, caption)}{listed}{_footer(self.reply)}"
-        return bundle(f"{words}\n\n{self.reply.summary()}", markup=markup)
+        pictures = {"image/jpeg": data}
+        return bundle(f"{words}\n\n{self.reply.summary()}", markup=markup, pictures=pictures)
 
     def _alt(self) -> str:
         words = self.in_words().replace("\n", "; ")

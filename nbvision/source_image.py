@@ -182,7 +182,7 @@ class SourceImage:
         region = (inside[0] + x, inside[1] + y, inside[2] + x, inside[3] + y)
         return replace(self, region=region, source=f"{self.source}, cropped")
 
-    def thumbnail(self, long_edge: int = 320) -> bytes:
+    def thumbnail(self, long_edge: int = 400) -> bytes:
         """Return a small JPEG of the picture, never enlarged.
 
         Parameters

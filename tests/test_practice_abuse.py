@@ -52,7 +52,8 @@ def headers_of(server: PracticeServer, **changed: str | None) -> dict[str, str]:
 
 
 def connected(server: PracticeServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port_of(server)), timeout=10)
+    # Generous: on a busy machine the largest pictures queue for a long time.
+    return socket.create_connection(("127.0.0.1", port_of(server)), timeout=60)
 
 
 def exchange(

@@ -2,7 +2,7 @@
 # # One line changes who answers
 #
 # **Lesson:** the Anthropic API, Amazon Bedrock and the practice server take the same calls.
-# 8 minutes · runs without a key; with one, three cells marked so can be run for real.
+# 8 minutes · every cell runs without a key; what costs money is text, for you to copy.
 
 # %%
 import nbvision as nv
@@ -14,27 +14,27 @@ nv.describe(nv.samples.shapes)
 # ## The Anthropic API
 #
 # The key is read from the environment variable `ANTHROPIC_API_KEY`, and never shown, logged
-# or stored. *This cell needs a key and costs about a cent.*
-
-# %% tags=["skip-execution"]
-nv.connect("anthropic", model="claude-opus-5-5")
-nv.describe(nv.samples.photo)
-
-# %% [markdown]
+# or stored. These two lines in a cell of your own ask a real model, and cost about two cents:
+#
+# ```python
+# nv.connect("anthropic", model="claude-opus-5-5")
+# nv.describe(nv.samples.photo)
+# ```
+#
 # ## Amazon Bedrock
 #
-# Credentials come from the usual AWS places: environment, profile, or a bearer token. *This
-# cell needs an AWS account with access to the model.*
-
-# %% tags=["skip-execution"]
-nv.connect("bedrock", model="us.anthropic.claude-sonnet-5-5", region="us-east-1")
-nv.describe(nv.samples.photo)
-
-# %% [markdown]
+# Credentials come from the usual AWS places: environment, profile, or a bearer token; the
+# account needs access to the model.
+#
+# ```python
+# nv.connect("bedrock", model="us.anthropic.claude-sonnet-5-5", region="us-east-1")
+# nv.describe(nv.samples.photo)
+# ```
+#
 # ## The same wire, without a key
 #
 # The practice server speaks both protocols. Here the real `anthropic` client and the real
-# `boto3` client talk to it; only the address differs from the cells above.
+# `boto3` client talk to it; only the address differs from the lines above.
 
 # %%
 from nbvision.practice import PracticeServer
