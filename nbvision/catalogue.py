@@ -37,13 +37,14 @@ DEFAULT_BEDROCK_MODEL = "us.anthropic.claude-sonnet-5-5"
 DEFAULT_PRACTICE_MODEL = "practice-high"
 
 _HIGH_SINCE = (4, 7)
+_STRUCTURED_SINCE = (4, 5)  # build-with-claude/structured-outputs
 _LONGEST_ID = 2048  # Bedrock's own limit for a model identifier
 _IMAGES_BY_CONTEXT = ((200_000, 100), (10**9, 600))
 _MILLION = 1_000_000
 _GENERATION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 # Anything before the last "anthropic." or "/" says where, not which: us., global., an ARN.
 _PLACE = re.compile(r"^.*[/.](?=(?:anthropic\.)?claude-)|^anthropic\.(?=claude-)")
-_VERSION = re.compile(r"(?:@|-)\d{8}(?=$|-v\d)|-v\d+(?::\d+)?(?:\[\w+\])?$")
+_VERSION = re.compile(r"(?:@|-)\d{8}(?=$|-v\d)|-v\d+(?::\w+)*(?:\[\w+\])?$")
 _PRACTICE = "practice-"
 
 
@@ -90,8 +91,9 @@ class Model:
         ``long_price_above`` tokens.
     structured_outputs
         Whether it takes a JSON schema for its answer, where the platform does too.
-    released, deprecated, retires
-        Its life; None where not known.
+    released, deprecated, retires, not_before
+        Its life, by the Anthropic API's dates: the day it ends, or the earliest day it may;
+        None where not known.
     platform_ids
         Its id on other platforms.
     as_of, source
@@ -116,6 +118,7 @@ class Model:
     released: date | None = None
     deprecated: bool = False
     retires: date | None = None
+    not_before: date | None = None
     platform_ids: Mapping[str, str] = field(default_factory=dict, hash=False)
     is_guessed: bool = False
     note: str = ""
@@ -235,7 +238,7 @@ def model_cost(
     ) / _MILLION
 
 
-_HEAD = ("model", "tier", "context", "$ in / out per million", "on Bedrock", "note")
+_HEAD = ("model", "tier", "context", "$ in / out per million", "on Bedrock", "ends", "note")
 
 
 class ModelTable(tuple[Model, ...]):
@@ -252,7 +255,8 @@ class ModelTable(tuple[Model, ...]):
                 f"{model.context_tokens:,}",
                 f"{price.input:g} / {price.output:g}" if price else "not published",
                 model.platform_ids.get("bedrock", ""),
-                f"retires {model.retires}" if model.retires else model.note,
+                _end_of(model),
+                "; ".join(filter(None, (model.note, _long_note(model)))),
             )
 
     def __repr__(self) -> str:
@@ -287,7 +291,22 @@ def models() -> ModelTable:
 
 
 def _caption() -> str:
-    return f"As of {_data()['as_of']}; from {_data()['defaults']['source']}."
+    days = [model.as_of for model in _by_id().values()]
+    return (
+        f"As of {min(days)} to {max(days)}; each row has its as_of and source. "
+        "Bedrock's regional profiles (us., eu., jp., au., apac.) cost 10 % more than global."
+    )
+
+
+def _end_of(model: Model) -> str:
+    if model.retires is not None:
+        return f"{model.retires}"
+    return f"not before {model.not_before}" if model.not_before else ""
+
+
+def _long_note(model: Model) -> str:
+    price, above = model.long_price, model.long_price_above
+    return f"{price.input:g} / {price.output:g} above {above:,} tokens" if price else ""
 
 
 @cache
@@ -298,10 +317,7 @@ def _data() -> dict[str, Any]:
 
 @cache
 def _by_id() -> dict[str, Model]:
-    data = _data()
-    return {
-        row["id"]: _model(row, data["as_of"], data["defaults"]["source"]) for row in data["models"]
-    }
+    return {row["id"]: _model(row) for row in _data()["models"]}
 
 
 @cache
@@ -314,7 +330,7 @@ def _platforms() -> dict[str, Platform]:
     return known | {"practice": replace(known["anthropic"], name="practice")}
 
 
-def _model(row: Mapping[str, Any], as_of: date, source: str) -> Model:
+def _model(row: Mapping[str, Any]) -> Model:
     price = long_price = None
     if "input" in row:
         price = Price.of(row["input"], row["output"], row.get("cache_read"))
@@ -332,9 +348,10 @@ def _model(row: Mapping[str, Any], as_of: date, source: str) -> Model:
         released=row.get("released"),
         deprecated=row.get("deprecated", False),
         retires=row.get("retires"),
+        not_before=row.get("not_before"),
         platform_ids=_platform_ids(row),
-        as_of=row.get("as_of", as_of),
-        source=row.get("source", source),
+        as_of=row["as_of"],
+        source=row["source"],
         note=row.get("note", ""),
     )
 
@@ -364,12 +381,16 @@ def _guess(plain_id: str) -> Model:
     found = _GENERATION.search(plain_id)
     generation = (int(found[1]), int(found[2] or 0)) if found else (0, 0)
     is_high = generation >= _HIGH_SINCE
+    ended = _data()["retired"].get(plain_id)
     return Model(
         id=plain_id,
         tier=HIGH if is_high else STANDARD,
         context_tokens=200_000,
         max_output_tokens=128_000 if is_high else 64_000,
         price=None,
+        structured_outputs=generation >= _STRUCTURED_SINCE,
+        deprecated=ended is not None,
+        retires=ended,
         as_of=_data()["as_of"],
         source=_data()["tiers"]["rule"],
         is_guessed=True,

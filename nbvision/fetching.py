@@ -33,7 +33,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address may be dialled: global unicast, also within an IPv6 wrapping.
+    """Whether an address may be dialled: global unicast, and so is what an IPv6 one wraps.
 
     Examples
     --------
@@ -46,8 +46,8 @@ def is_public(address: Address) -> bool:
             inner = address.teredo[1]
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
+        if inner is not None and not is_public(inner):
+            return False
     return address.is_global and not address.is_multicast
 
 

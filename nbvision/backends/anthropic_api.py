@@ -5,33 +5,42 @@ that waits show and a lost reply is not paid twice; redirects are off, so that p
 keys go nowhere else; every reply is read as plain JSON and checked in `response`.
 """
 
-import json
+import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 from nbvision.backends import translate
+from nbvision.backends.addresses import (
+    is_loopback,
+    require_private,
+    require_sendable_key,
+    shown,
+)
 from nbvision.backends.protocol import (
     Answer,
     EventStream,
     OnWait,
     introduction,
+    require_open,
     shielded,
 )
+from nbvision.backends.reading import bounded, decoded, seconds_for
 from nbvision.backends.retrying import with_retries
 from nbvision.catalogue import DEFAULT_MODEL, find_platform
 from nbvision.errors import BackendError, NbvisionError, NotConnected, UnreadableAnswer
-from nbvision.markup import plain
 from nbvision.request import Request
 
 __all__ = ["AnthropicBackend"]
 
+Result = TypeVar("Result")
+
 _CONNECT_SECONDS = 10.0
-_SILENCE_SECONDS = 180.0  # the service pings while a model thinks
-_MOST_BYTES = 64_000_000
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_PUBLIC_ADDRESS = "https://api.anthropic.com"
+_SILENCE_SECONDS = 180.0  # in a stream, where the service pings while a model thinks
+_WHOLE_ANSWER_SECONDS = 600.0  # without one, it is silent until the last word is written
+_COUNTING_SECONDS = 60.0
+_REJECTION_SECONDS = 30.0
+_REJECTION_BYTES = 65_536
 
 
 class AnthropicBackend:
@@ -63,34 +72,34 @@ class AnthropicBackend:
         self.platform = find_platform(name)
         self._client = _make_client(base_url, api_key)
         # A backend that is let go of lets go of its connections.
-        weakref.finalize(self, self._client.close)
-        self._address = str(self._client.base_url).rstrip("/")
-        self.why = why or f"requests go to {plain(self._address)}"
-        _require_private(self._address)
+        self._finish = weakref.finalize(self, self._client.close)
+        self._address = shown(str(self._client.base_url))
+        self.why = why or f"requests go to {self._address}"
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer; see `Backend.send`."""
-        return with_retries(lambda: self._send(request), on_wait)
+        return self._ask(lambda: self._send(request), on_wait)
 
     def stream(self, request: Request, *, on_wait: OnWait | None = None) -> EventStream:
         """Send a request and return its events; see `Backend.stream`."""
-        return with_retries(lambda: self._stream(request), on_wait)
+        return self._ask(lambda: self._stream(request), on_wait)
 
     def count_tokens(self, request: Request) -> int | None:
         """Return the input tokens as the service counts them; the counting is free."""
         body = {key: value for key, value in request.body().items() if key != "max_tokens"}
 
         def count() -> int | None:
-            counter = self._client.messages.with_raw_response.count_tokens(**body)
-            found = json.loads(counter.http_response.text)
+            ask = self._client.messages.with_streaming_response.count_tokens
+            with ask(**body, timeout=self._patience(_COUNTING_SECONDS)) as reply:
+                found = _json_of(reply.http_response, _COUNTING_SECONDS)
             tokens = found.get("input_tokens") if isinstance(found, dict) else None
-            return tokens if isinstance(tokens, int) else None
+            return tokens if type(tokens) is int and tokens >= 0 else None
 
-        return with_retries(lambda: shielded(count, self._translate))
+        return self._ask(count)
 
     def close(self) -> None:
-        """Close the connections."""
-        shielded(self._client.close, self._translate)
+        """Close the connections; the backend cannot be asked again."""
+        self._finish()
 
     def __repr__(self) -> str:
         return f"AnthropicBackend({self.name!r}, {self.model!r}, {self._address!r})"
@@ -98,39 +107,40 @@ class AnthropicBackend:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return introduction(self)
 
-    def _send(self, request: Request) -> Answer:
-        def ask() -> Answer:
-            body = request.body()
-            with self._client.messages.with_streaming_response.create(**body) as reply:
-                response = reply.http_response
-                _require_json(response)
-                text = _read(response.iter_bytes())
-                return Answer(_json(text), response.headers.get("request-id"))
+    def _ask(self, action: Callable[[], Result], on_wait: OnWait | None = None) -> Result:
+        require_open(is_closed=not self._finish.alive, name=self.name)
+        return with_retries(lambda: shielded(action, self._translate), on_wait)
 
-        return shielded(ask, self._translate)
+    def _patience(self, silence_seconds: float) -> Any:
+        import httpx2
+
+        return httpx2.Timeout(silence_seconds, connect=_CONNECT_SECONDS)
+
+    def _send(self, request: Request) -> Answer:
+        ask = self._client.messages.with_streaming_response.create
+        with ask(**request.body(), timeout=self._patience(_WHOLE_ANSWER_SECONDS)) as reply:
+            response = reply.http_response
+            message = _json_of(response, seconds_for(request.max_tokens))
+            return Answer(message, response.headers.get("request-id"))
 
     def _stream(self, request: Request) -> EventStream:
-        def ask() -> EventStream:
-            body = request.body()
-            manager = self._client.messages.with_streaming_response.create(**body, stream=True)
-            response = manager.__enter__().http_response
-            close: Callable[[], None] = response.close
-            if "text/event-stream" not in response.headers.get("content-type", ""):
-                text = _read(response.iter_bytes())
-                close()
-                raise UnreadableAnswer(
-                    "the reply is no stream of events",
-                    cure="check the address: does the Messages API answer there?",
-                    text=text[:2000],
-                )
-            return EventStream(
-                _events(response),
-                close=close,
-                request_id=response.headers.get("request-id"),
-                translate=self._translate,
-            )
-
-        return shielded(ask, self._translate)
+        ask = self._client.messages.with_streaming_response.create
+        patience = self._patience(_SILENCE_SECONDS)
+        manager = ask(**request.body(), stream=True, timeout=patience)
+        response = manager.__enter__().http_response
+        close: Callable[[], None] = response.close
+        if "text/event-stream" not in response.headers.get("content-type", ""):
+            text = _beginning(response)
+            close()
+            raise _no_reply("a stream of events", text)
+        seconds = seconds_for(request.max_tokens)
+        return EventStream(
+            _events(response, seconds),
+            close=close,
+            request_id=response.headers.get("request-id"),
+            translate=self._translate,
+            longest_seconds=seconds,
+        )
 
     def _translate(self, error: Exception) -> NbvisionError:
         import anthropic
@@ -139,8 +149,8 @@ class AnthropicBackend:
         if isinstance(error, anthropic.APIStatusError):
             return _from_reply(error)
         cause = error.__cause__ or error
-        if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
-            return translate.unreachable(self._address, type(cause).__name__)
+        if isinstance(cause, _never_sent()):
+            return translate.unreachable(self._address, str(cause) or type(cause).__name__)
         if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
             return translate.lost("the service was silent for too long", timed_out=True)
         if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError | OSError):
@@ -152,24 +162,62 @@ class AnthropicBackend:
         return _unreadable(f"a reply the client cannot read ({type(error).__name__})")
 
 
+def _never_sent() -> tuple[type[Exception], ...]:
+    import httpx2
+
+    return (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
+
 def _make_client(base_url: str | None, api_key: str | None) -> Any:
     import anthropic
     import httpx2
 
     def make() -> Any:
         timeout = httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
+        address = base_url or os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+        require_private(address)
         client = anthropic.Anthropic(
             api_key=api_key,
             base_url=base_url,
             max_retries=0,
             timeout=timeout,
-            http_client=anthropic.DefaultHttpxClient(follow_redirects=False, timeout=timeout),
+            http_client=anthropic.DefaultHttpxClient(
+                follow_redirects=False,
+                timeout=timeout,
+                # A proxy of the environment cannot find a server on this machine.
+                trust_env=not is_loopback(address),
+                event_hooks={"response": [_keep_short]},
+            ),
         )
-        if client.api_key is None and client.auth_token is None and client.credentials is None:
-            raise _no_key()
+        _require_key(client, "api_key" if api_key is not None else "the environment")
         return client
 
     return shielded(make, lambda error: _no_key() if _is_about_keys(error) else _misfit(error))
+
+
+def _require_key(client: Any, origin: str) -> None:
+    if client.api_key is None and client.auth_token is None and client.credentials is None:
+        raise _no_key()
+    for key in (client.api_key, client.auth_token):
+        if key is not None:
+            require_sendable_key(key, origin)
+
+
+def _keep_short(response: Any) -> None:
+    """Keep the beginning of a rejection: the client reads all of it, whatever its length."""
+    import httpx2
+
+    if response.status_code < 300:  # noqa: PLR2004 - what is no rejection is read by us
+        return
+    kept: list[bytes] = []
+    count = 0
+    for piece in bounded(response.stream, seconds=_REJECTION_SECONDS):
+        kept.append(piece)
+        count += len(piece)
+        if count > _REJECTION_BYTES:
+            break
+    response.stream.close()
+    response.stream = httpx2.ByteStream(b"".join(kept)[:_REJECTION_BYTES])
 
 
 def _misfit(error: Exception) -> NotConnected:
@@ -193,75 +241,67 @@ def _no_key() -> NotConnected:
     )
 
 
-def _require_private(address: str) -> None:
-    parts = urlsplit(address)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        raise NotConnected(
-            f"{plain(address)[:200]} would get the key and the pictures unencrypted",
-            limit="https, or a server on this machine",
-            cure="use the server's https address",
-        )
-
-
 def _from_reply(error: Any) -> BackendError:
     """Return the error for a status other than 200, by the service's own words."""
     headers: Mapping[str, str] = error.response.headers
     body = error.body if isinstance(error.body, Mapping) else {}
     inner = body.get("error")
     details: Mapping[str, Any] = inner if isinstance(inner, Mapping) else {}
+    kind, message = str(details.get("type") or ""), str(details.get("message") or "")
+    wait = translate.seconds_to_wait(headers)
+    if error.status_code == 429 and wait is None:  # noqa: PLR2004 - too many requests
+        # The service names the seconds of every passing limit; the month's end it does not.
+        kind = "billing_error"
+        message += " (no time to wait was named: the month's limit, as a rule)"
     return translate.from_status(
         error.status_code,
-        kind=str(details.get("type") or ""),
-        message=str(details.get("message") or ""),
+        kind=kind,
+        message=message,
         request_id=headers.get("request-id"),
-        retry_after_seconds=_seconds(headers),
+        retry_after_seconds=wait,
     )
 
 
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    try:
-        return max(0.0, float(headers.get("retry-after", "")))
-    except ValueError:
-        return None
+def _json_of(response: Any, seconds: float) -> Any:
+    """Return what a plain reply says."""
+    if response.status_code != 200 or "json" not in response.headers.get("content-type", ""):  # noqa: PLR2004 - OK
+        raise _no_reply("JSON", _beginning(response))
+    return decoded(b"".join(bounded(response.iter_bytes(), seconds=seconds)))
 
 
-def _require_json(response: Any) -> None:
-    kind = response.headers.get("content-type", "")
-    if response.status_code != 200 or "json" not in kind:  # noqa: PLR2004 - OK
-        text = _read(response.iter_bytes())
-        raise UnreadableAnswer(
-            f"the reply is {plain(kind)[:60] or 'of no type'}, not JSON",
-            cure="check the address: does the Messages API answer there?",
-            text=text[:2000],
-        )
+def _beginning(response: Any) -> str:
+    """Return the first words of a reply that is not what was asked for."""
+    pieces = bounded(response.iter_bytes(), seconds=_REJECTION_SECONDS)
+    return next(pieces, b"")[:2000].decode("utf-8", "backslashreplace")
 
 
-def _read(pieces: Iterator[bytes]) -> str:
-    """Return a body as text; one that is inflated without end stops here."""
-    kept, count = [], 0
-    for piece in pieces:
-        kept.append(piece)
-        count += len(piece)
-        if count > _MOST_BYTES:
-            raise _unreadable(f"a reply of more than {_MOST_BYTES / 1e6:.0f} MB")
-    return b"".join(kept).decode("utf-8", "replace")
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    raise UnreadableAnswer("the reply is not JSON", cure="ask again", text=text[:2000])
+def _no_reply(wanted: str, text: str) -> UnreadableAnswer:
+    return UnreadableAnswer(
+        f"the reply is not {wanted}",
+        cure="check the address: does the Messages API answer there?",
+        text=text,
+    )
 
 
 def _unreadable(what: str) -> UnreadableAnswer:
     return UnreadableAnswer(f"there came {what}", cure="ask again; it may have been billed")
 
 
-def _events(response: Any) -> Iterator[Mapping[str, Any]]:
+def _events(response: Any, seconds: float) -> Iterator[Mapping[str, Any]]:
     from anthropic import Stream
 
-    for line in Stream.raw_events(response):
-        if line.data:
-            yield json.loads(line.data)
+    for line in Stream.raw_events(_Bounded(response, seconds)):  # type: ignore[arg-type]
+        # Some compatible servers end as other vendors do.
+        if line.data and line.data != "[DONE]":
+            yield decoded(line.data)
+
+
+class _Bounded:
+    """A reply as the client's parser reads it, with an end: comments alone are no events."""
+
+    def __init__(self, response: Any, seconds: float) -> None:
+        self._response = response
+        self._seconds = seconds
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        return bounded(self._response.iter_bytes(), seconds=self._seconds)

@@ -7,30 +7,40 @@ ours: boto3 would repeat a timed-out generation, which is billed each time.
 import json
 import os
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from nbvision.backends import translate
+from nbvision.backends.addresses import (
+    is_loopback,
+    require_private,
+    require_sendable_key,
+    shown,
+)
 from nbvision.backends.protocol import (
     Answer,
     EventStream,
     OnWait,
     introduction,
+    require_open,
     shielded,
 )
+from nbvision.backends.reading import MOST_BYTES, bounded, decoded, seconds_for
 from nbvision.backends.retrying import with_retries
 from nbvision.catalogue import DEFAULT_BEDROCK_MODEL, find_platform
 from nbvision.errors import NbvisionError, NotConnected, UnreadableAnswer
-from nbvision.markup import plain
 from nbvision.request import Request
 
 __all__ = ["BedrockBackend"]
 
+Result = TypeVar("Result")
+
 _API_VERSION = "bedrock-2023-05-31"
 _CONNECT_SECONDS = 10.0
-_SILENCE_SECONDS = 180.0
+_SILENCE_SECONDS = 600.0  # nothing comes while a model thinks, and nothing before a whole answer
+_PIECE_BYTES = 4096
 _SIGN_IN = "aws configure, AWS_PROFILE, or AWS_BEARER_TOKEN_BEDROCK"
+_TOKEN = "AWS_BEARER_TOKEN_BEDROCK"  # noqa: S105 - the name of a variable
 # The status each AWS error stands for, where the reply itself carries none.
 _STATUS = {
     "AccessDeniedException": 403,
@@ -82,42 +92,43 @@ class BedrockBackend:
         self.platform = find_platform("bedrock")
         self._client = _make_client(region, profile, api_key, endpoint_url)
         # A backend that is let go of lets go of its connections.
-        weakref.finalize(self, self._client.close)
-        place = endpoint_url or f"region {self._client.meta.region_name}"
-        self.why = why or f"requests go to {plain(place)}"
+        self._finish = weakref.finalize(self, self._client.close)
+        place = shown(endpoint_url) if endpoint_url else f"region {self._client.meta.region_name}"
+        self.why = why or f"requests go to {place}"
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer; see `Backend.send`."""
 
         def ask() -> Answer:
             reply = self._client.invoke_model(**_call(request))
-            text = reply["body"].read().decode("utf-8", "replace")
-            return Answer(_json(text), _request_id(reply))
+            pieces = reply["body"].iter_chunks(_PIECE_BYTES)
+            body = b"".join(bounded(pieces, seconds=seconds_for(request.max_tokens)))
+            return Answer(decoded(body), _request_id(reply))
 
-        return with_retries(lambda: shielded(ask, _translate), on_wait)
+        return self._ask(ask, on_wait)
 
     def stream(self, request: Request, *, on_wait: OnWait | None = None) -> EventStream:
         """Send a request and return its events; see `Backend.stream`."""
 
         def ask() -> EventStream:
             reply = self._client.invoke_model_with_response_stream(**_call(request))
-            body = reply["body"]
             return EventStream(
-                _events(body),
-                close=body.close,
+                _events(reply["body"]),
+                close=reply["body"].close,
                 request_id=_request_id(reply),
                 translate=_translate,
+                longest_seconds=seconds_for(request.max_tokens),
             )
 
-        return with_retries(lambda: shielded(ask, _translate), on_wait)
+        return self._ask(ask, on_wait)
 
     def count_tokens(self, request: Request) -> int | None:  # noqa: ARG002 - the protocol's signature
         """Return None: counting here refuses many models, so an estimate is shown instead."""
         return None
 
     def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Close the connections; the backend cannot be asked again."""
+        self._finish()
 
     def __repr__(self) -> str:
         return f"BedrockBackend({self.model!r}, {self._client.meta.region_name!r})"
@@ -125,11 +136,37 @@ class BedrockBackend:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return introduction(self)
 
+    def _ask(self, action: Callable[[], Result], on_wait: OnWait | None) -> Result:
+        require_open(is_closed=not self._finish.alive, name=self.name)
+        return with_retries(lambda: shielded(action, _translate), on_wait)
+
 
 def _make_client(
     region: str | None, profile: str | None, api_key: str | None, endpoint_url: str | None
 ) -> Any:
     import boto3
+
+    if endpoint_url is not None:
+        require_private(endpoint_url)
+    for key, origin in ((api_key, "api_key"), (os.environ.get(_TOKEN), _TOKEN)):
+        if key is not None and (key or origin == "api_key"):
+            require_sendable_key(key, origin)
+
+    def make() -> Any:
+        # boto3 reads AWS_DEFAULT_REGION alone; the other SDKs, and the guides, say AWS_REGION.
+        place = region or os.environ.get("AWS_REGION")
+        session = boto3.Session(profile_name=profile, region_name=place)
+        client = session.client(
+            "bedrock-runtime", endpoint_url=endpoint_url, config=_config(api_key, endpoint_url)
+        )
+        if api_key is not None:
+            _send_bearer(client, api_key)
+        return client
+
+    return shielded(make, lambda error: _not_made(error, profile))
+
+
+def _config(api_key: str | None, endpoint_url: str | None) -> Any:
     import botocore
     from botocore.config import Config
 
@@ -140,23 +177,14 @@ def _make_client(
         # Thirty widgets of one kernel may ask at once.
         "max_pool_connections": 32,
     }
+    if endpoint_url is not None and is_loopback(endpoint_url):
+        # A proxy of the environment cannot find a server on this machine.
+        options["proxies"] = {}
     if api_key is not None:
         # botocore sends bearer tokens over https only, and takes them from the environment
         # only; unsigned with the header set, they go where the user said.
         options["signature_version"] = botocore.UNSIGNED
-
-    def make() -> Any:
-        # boto3 reads AWS_DEFAULT_REGION alone; the other SDKs, and the guides, say AWS_REGION.
-        place = region or os.environ.get("AWS_REGION")
-        session = boto3.Session(profile_name=profile, region_name=place)
-        client = session.client(
-            "bedrock-runtime", endpoint_url=endpoint_url, config=Config(**options)
-        )
-        if api_key is not None:
-            _send_bearer(client, api_key)
-        return client
-
-    return shielded(make, lambda error: _not_made(error, profile))
+    return Config(**options)
 
 
 def _send_bearer(client: Any, api_key: str) -> None:
@@ -198,19 +226,15 @@ def _request_id(reply: Mapping[str, Any]) -> str | None:
     return str(found) if found else None
 
 
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    raise UnreadableAnswer("the reply is not JSON", cure="ask again", text=text[:2000])
-
-
 def _events(body: Any) -> Iterator[Mapping[str, Any]]:
-    for event in body:
-        chunk = event.get("chunk") if isinstance(event, Mapping) else None
-        if chunk is not None:
-            yield json.loads(chunk["bytes"])
+    def pieces() -> Iterator[bytes]:
+        for event in body:
+            chunk = event.get("chunk") if isinstance(event, Mapping) else None
+            if chunk is not None:
+                yield chunk["bytes"]
+
+    for data in bounded(pieces(), seconds=float("inf"), most_bytes=MOST_BYTES):
+        yield decoded(data)
 
 
 def _translate(error: Exception) -> NbvisionError:
@@ -226,8 +250,8 @@ def _translate(error: Exception) -> NbvisionError:
             f"AWS credentials cannot be read ({type(error).__name__})",
             cure=f"sign in again: aws sso login, or {_SIGN_IN}",
         )
-    if isinstance(error, exceptions.EndpointConnectionError | exceptions.ConnectTimeoutError):
-        return translate.unreachable("Bedrock", type(error).__name__)
+    if isinstance(error, _never_sent()):
+        return translate.unreachable("Bedrock", _reason(error))
     if isinstance(error, exceptions.ReadTimeoutError):
         return translate.lost("Bedrock was silent for too long", timed_out=True)
     if isinstance(error, exceptions.ParamValidationError):
@@ -240,6 +264,23 @@ def _translate(error: Exception) -> NbvisionError:
     )
 
 
+def _never_sent() -> tuple[type[Exception], ...]:
+    from botocore import exceptions
+
+    return (
+        exceptions.ConnectTimeoutError,
+        exceptions.EndpointConnectionError,
+        exceptions.ProxyConnectionError,
+        exceptions.SSLError,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Return an error's kind, and of a TLS error its words, which hold nothing but themselves."""
+    words = getattr(error, "kwargs", {}).get("error") if "SSL" in type(error).__name__ else None
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
 def _from_reply(reply: Mapping[str, Any]) -> NbvisionError:
     error, metadata = reply.get("Error") or {}, reply.get("ResponseMetadata") or {}
     # A stream's exceptions come by their member's name: throttlingException.
@@ -249,12 +290,9 @@ def _from_reply(reply: Mapping[str, Any]) -> NbvisionError:
         status = _STATUS.get(code[:1].upper() + code[1:], 500)
     if code == "ServiceQuotaExceededException":
         status = 402
-    seconds = None
-    with suppress(ValueError):
-        seconds = max(0.0, float((metadata.get("HTTPHeaders") or {}).get("retry-after", "")))
     return translate.from_status(
         int(status),
         message=f"{code}: {error.get('Message') or 'no reason given'}",
         request_id=metadata.get("RequestId"),
-        retry_after_seconds=seconds,
+        retry_after_seconds=translate.seconds_to_wait(metadata.get("HTTPHeaders") or {}),
     )

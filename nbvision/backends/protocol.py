@@ -2,18 +2,25 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from nbvision.catalogue import Platform
-from nbvision.errors import NbvisionError, TimedOut
+from nbvision.errors import BackendError, NbvisionError, NotConnected, TimedOut
 from nbvision.markup import bundle, escape, rich
 from nbvision.request import Request
 
-__all__ = ["Answer", "Backend", "EventStream", "OnWait", "introduction", "shielded"]
-
-_LONGEST_ANSWER_SECONDS = 900.0
+__all__ = [
+    "Answer",
+    "Backend",
+    "EventStream",
+    "OnWait",
+    "introduction",
+    "require_open",
+    "shielded",
+]
 
 OnWait = Callable[[str], None]
 Result = TypeVar("Result")
@@ -31,7 +38,8 @@ class EventStream:
     """The events of one answer as they arrive: an iterator and a context manager.
 
     Leaving the block closes the connection, so that a service stops writing what nobody
-    reads. An answer that drips on for ever ends at a deadline.
+    reads; so do the end, any error and an interrupt. An answer that drips on for ever ends
+    at a deadline.
 
     Attributes
     ----------
@@ -46,21 +54,48 @@ class EventStream:
         close: Callable[[], None],
         request_id: str | None,
         translate: Callable[[Exception], NbvisionError],
-        longest_seconds: float = _LONGEST_ANSWER_SECONDS,
+        longest_seconds: float,
     ) -> None:
         self._events = events
         self._close = close
         self._translate = translate
         self._longest_seconds = longest_seconds
         self._deadline = time.monotonic() + longest_seconds
+        self._has_begun = False
+        self._is_closed = False
         self.request_id = request_id
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Mapping[str, Any]:
+        event = None
+        try:
+            event = self._next()
+        except BackendError as error:
+            # What has begun to arrive has been worked on, whatever broke it off.
+            error.may_have_been_billed |= self._has_begun
+            raise
+        finally:
+            if event is None:
+                self.close()
+        if event is None:
+            raise StopIteration
+        self._has_begun = True
+        return event
+
+    def close(self) -> None:
+        """Close the connection; safe to call twice. It ends the iteration."""
+        if not self._is_closed:
+            self._is_closed = True
+            # A connection that cannot even be closed is gone, which is what was wanted.
+            with suppress(NbvisionError):
+                shielded(self._close, self._translate)
+
+    def _next(self) -> Mapping[str, Any] | None:
+        if self._is_closed:
+            return None
         if time.monotonic() > self._deadline:
-            self.close()
             raise TimedOut(
                 "the answer did not end",
                 limit=f"{self._longest_seconds:.0f} seconds",
@@ -68,14 +103,7 @@ class EventStream:
                 may_have_been_billed=True,
             )
         # StopIteration is how an iterator ends, not an error to translate.
-        event = shielded(lambda: next(self._events, None), self._translate)
-        if event is None:
-            raise StopIteration
-        return event
-
-    def close(self) -> None:
-        """Close the connection; safe to call twice."""
-        shielded(self._close, self._translate)
+        return shielded(lambda: next(self._events, None), self._translate)
 
     def __enter__(self) -> Self:
         return self
@@ -146,19 +174,35 @@ def introduction(backend: Backend) -> dict[str, str]:
     return bundle(words, markup=markup)
 
 
+def require_open(*, is_closed: bool, name: str) -> None:
+    """Refuse to ask through a backend that was closed.
+
+    Raises
+    ------
+    NotConnected
+        Saying how to connect again.
+    """
+    if is_closed:
+        raise NotConnected(
+            f"this connection to {name} was closed", cure=f'connect again: nv.connect("{name}")'
+        )
+
+
 def shielded(
     action: Callable[[], Result], translate: Callable[[Exception], NbvisionError]
 ) -> Result:
     """Return what an SDK call returns; raise what it raises as an error of ours.
 
     Both SDKs let parser, socket and type errors out, so this edge takes them all. The raise
-    stands outside the handler: an SDK's exception holds the request's headers, key included,
-    and must not hang from ours as its context.
+    stands outside the handler, and frames and contexts are let go of: an SDK's exception holds
+    the request's headers, key included, and its frames the client.
     """
+    failure: NbvisionError
     try:
         return action()
-    except NbvisionError:
-        raise
+    except NbvisionError as error:
+        failure = error
     except Exception as error:  # noqa: BLE001 - the edge, as the docstring says
         failure = translate(error)
-    raise failure
+    failure.__cause__ = failure.__context__ = None
+    raise failure.with_traceback(None)

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nbvision.backends.protocol import OnWait
-from nbvision.backends.translate import LONGEST_WAIT_SECONDS
-from nbvision.errors import BackendError, NotConnected, Overloaded, RateLimited, ServiceFailed
+from nbvision.backends.translate import LONGEST_WAIT_SECONDS, Unreachable
+from nbvision.errors import BackendError, Overloaded, RateLimited, ServiceFailed
 
 __all__ = ["with_retries"]
 
 _ATTEMPTS = 3
 _FIRST_WAIT_SECONDS = 0.5
-_RETRIED = (RateLimited, Overloaded)
+_RETRIED = (RateLimited, Overloaded, Unreachable)
 _BROKEN = {500, 502}
 
 Result = TypeVar("Result")
@@ -56,8 +56,7 @@ def with_retries(action: Callable[[], Result], on_wait: OnWait | None = None) ->
 
 def _wait_after(error: BackendError, attempt: int) -> float | None:
     is_broken = isinstance(error, ServiceFailed) and error.status in _BROKEN
-    never_left = isinstance(error, NotConnected) and error.status is None
-    if not (isinstance(error, _RETRIED) or is_broken or never_left):
+    if not (isinstance(error, _RETRIED) or is_broken):
         return None
     if error.retry_after_seconds is not None:
         asked = error.retry_after_seconds

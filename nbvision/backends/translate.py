@@ -5,7 +5,10 @@ only where there is neither.
 """
 
 import re
+import time
 from collections.abc import Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 
 from nbvision.errors import (
     AccessDenied,
@@ -23,7 +26,14 @@ from nbvision.errors import (
 from nbvision.markup import plain
 from nbvision.response import ERROR_TYPES
 
-__all__ = ["LONGEST_WAIT_SECONDS", "from_status", "lost", "unreachable"]
+__all__ = [
+    "LONGEST_WAIT_SECONDS",
+    "Unreachable",
+    "from_status",
+    "lost",
+    "seconds_to_wait",
+    "unreachable",
+]
 
 LONGEST_WAIT_SECONDS = 60.0
 """A server may ask for any wait; up to this one is granted without asking a person."""
@@ -35,15 +45,18 @@ _BY_STATUS: Mapping[int, type[BackendError]] = {
     404: ModelNotFound,
     408: TimedOut,
     413: RequestRejected,
+    424: ServiceFailed,
     429: RateLimited,
     503: Overloaded,
     504: TimedOut,
     529: Overloaded,
 }
-_MONEY = re.compile(r"usage limit|spend|credit balance|monthly|billing", re.IGNORECASE)
+_MONEY = re.compile(r"usage limit|\bspend|credit balance|monthly|\bbilling|per day", re.IGNORECASE)
+_NO_MODEL = re.compile(r"model identifier is invalid|on-demand throughput", re.IGNORECASE)
 _CURES: Mapping[type[BackendError], str] = {
     AccessDenied: "check the key or role, and that it may use this model",
-    ModelNotFound: "check the model's id and region; nv.models() lists the known ones",
+    ModelNotFound: "check the model's id and region; nv.models() lists the known ones. "
+    "Bedrock wants an inference profile, such as us.anthropic.claude-sonnet-5-5",
     RequestRejected: "nv.build_request shows what is sent, nv.check what is wrong with it",
     SpendLimitReached: "raise the limit in the service's console, or connect elsewhere",
     RateLimited: "wait, or send less at once",
@@ -51,6 +64,10 @@ _CURES: Mapping[type[BackendError], str] = {
     ServiceFailed: "ask again; if it stays so, look at the service's status page",
     TimedOut: "it may have been billed; ask again, or ask for less",
 }
+
+
+class Unreachable(NotConnected):
+    """Nothing was sent, because nobody was there; a moment later somebody may be."""
 
 
 def from_status(
@@ -92,6 +109,8 @@ def from_status(
         error_type = ServiceFailed if status >= 500 else RequestRejected  # noqa: PLR2004 - HTTP's line
     if error_type in {RequestRejected, RateLimited} and _MONEY.search(message):
         error_type = SpendLimitReached
+    if error_type is RequestRejected and _NO_MODEL.search(message):
+        error_type = ModelNotFound
     words = plain(message)[:1000].strip() or "no reason given"
     wait = f"; it asks to wait {retry_after_seconds:.0f} s" if retry_after_seconds else ""
     named = f" (request {plain(request_id)[:80]})" if request_id else ""
@@ -100,7 +119,7 @@ def from_status(
         cure=_CURES.get(error_type, ""),
         status=status,
         request_id=request_id,
-        may_have_been_billed=status in {408, 500, 502, 504},
+        may_have_been_billed=status in {408, 424, 500, 502, 504},
         retry_after_seconds=retry_after_seconds,
     )
 
@@ -115,7 +134,31 @@ def lost(reason: str, *, timed_out: bool = False) -> ConnectionLost:
 
 def unreachable(address: str, reason: str) -> NotConnected:
     """Return the error for a service that could not be reached: nothing was sent."""
-    return NotConnected(
-        f"{plain(address)[:200]} cannot be reached ({plain(reason)[:200]})",
-        cure="check the network and the address; nothing was sent or billed",
+    words = f"{plain(address)[:200]} cannot be reached ({plain(reason)[:200]})"
+    if "CERTIFICATE" in reason.upper():
+        return NotConnected(
+            words,
+            cure="if this network looks into https, name its certificate in SSL_CERT_FILE "
+            "(for Bedrock in AWS_CA_BUNDLE); nothing was sent or billed",
+        )
+    return Unreachable(
+        words, cure="check the network, its proxy and the address; nothing was sent or billed"
     )
+
+
+def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Return how long a reply asks to wait, in seconds; None if it does not say.
+
+    Examples
+    --------
+    >>> seconds_to_wait({"retry-after": "2"}), seconds_to_wait({"retry-after-ms": "1500"})
+    (2.0, 1.5)
+    """
+    with suppress(ValueError):
+        return max(0.0, float(headers.get("retry-after-ms", "")) / 1000)
+    asked = headers.get("retry-after", "")
+    with suppress(ValueError):
+        return max(0.0, float(asked))
+    with suppress(ValueError):
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
+    return None

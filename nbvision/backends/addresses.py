@@ -1,0 +1,88 @@
+"""Where keys and pictures go: what is said of an address, and which ones may get them."""
+
+import ipaddress
+from urllib.parse import SplitResult, urlsplit
+
+from nbvision.errors import NotConnected
+from nbvision.markup import plain
+
+__all__ = ["is_loopback", "require_private", "require_sendable_key", "shown"]
+
+
+def shown(address: str) -> str:
+    """Return an address as it may be displayed: without user, password and query.
+
+    Examples
+    --------
+    >>> shown("https://me:secret@example.org:8443/claude/?token=secret")
+    'https://example.org:8443/claude'
+    """
+    parts = _parts(address)
+    host = parts.netloc.rpartition("@")[2]
+    return plain(f"{parts.scheme}://{host}{parts.path}".rstrip("/"))[:200]
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is on this machine, by its spelling alone.
+
+    Examples
+    --------
+    >>> is_loopback("http://127.0.0.1:8080"), is_loopback("http://127.0.0.1.example.org")
+    (True, False)
+    """
+    host = _parts(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def require_private(address: str) -> None:
+    """Refuse an address that would get the key and the pictures unencrypted.
+
+    Raises
+    ------
+    NotConnected
+        If it is neither https nor on this machine, or no address at all.
+    """
+    parts = _parts(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise NotConnected(
+            f"{plain(address)[:200] if '@' not in address else 'this'} is no address of a server",
+            cure='write it in full: "https://…"',
+        )
+    if parts.username or parts.password:
+        raise NotConnected(
+            f"the address of {shown(address)} holds a user name or password",
+            cure="leave them out of the address; keys go into api_key= or the environment",
+        )
+    if parts.scheme != "https" and not is_loopback(address):
+        raise NotConnected(
+            f"{shown(address)} would get the key and the pictures unencrypted",
+            limit="https, or a server on this machine",
+            cure="use the server's https address",
+        )
+
+
+def require_sendable_key(key: str, name: str) -> None:
+    """Refuse a key that no HTTP header can carry, such as one copied with its line break.
+
+    Raises
+    ------
+    NotConnected
+        Naming where the key came from, never the key.
+    """
+    if not key.isascii() or not key.isprintable() or " " in key or not key:
+        raise NotConnected(
+            f"the key in {name} is empty, or holds a space, a line break or a letter beyond ASCII",
+            cure="copy it again, whole and alone",
+        )
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018 - raises where the port is no number
+    except ValueError:
+        parts = urlsplit("")
+    return parts
