@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbvision.errors import LimitExceeded, RequestError
 from nbvision.geometry import PATCH, Box, Fit, Point, Size
 from nbvision.markup import bundle, image_tag, plain
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from PIL.Image import Image
@@ -36,29 +38,40 @@ _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#
 _DARK_TEXT = {"#E69F00", "#56B4E9", "#F0E442", "#CC79A7"}
 _LONGEST_LABEL = 40
 _LETTER_WIDTH = 0.62  # of a letter's height, on average
+_LINE_HEIGHT = 1.7  # of a letter's height, with the margin of its label
+_SMALLEST_LETTERS = 6.0  # points; below that nobody reads them
+_LARGEST_PLOTTED = 2000  # pixels of the long edge; matplotlib takes seconds and gigabytes for more
+_LARGEST_JPEG = 65500  # pixels of an edge that the format's encoder takes
 _MOST_LARGER = 2.0  # times the width of what is sent, for the original in a preview
 _DPI = 100
 
 
 @dataclass(frozen=True, slots=True)
 class _Pen:
-    """Draws places on axes, in lines and letters that stay readable at a picture's size.
+    """Draws places on axes, in lines and letters that stay readable at the size they are shown.
 
     Attributes
     ----------
     frame
         Size of the picture in its own pixels.
+    shown
+        Width and height of the axes in points.
     letters
         Height of letters in points; None for lines alone.
     """
 
     axes: "Axes"
     frame: Size
+    shown: tuple[float, float]
     letters: float | None
 
     @classmethod
     def of(cls, axes: "Axes", frame: Size, *, writes: bool = True) -> "_Pen":
-        return cls(axes, frame, min(14.0, max(6.0, frame.long_edge / 90)) if writes else None)
+        drawn = axes.get_figure(root=True)
+        extent, dpi = axes.get_window_extent(), drawn.dpi if drawn else _DPI
+        shown = (extent.width * 72 / dpi, extent.height * 72 / dpi)
+        letters = max(_SMALLEST_LETTERS, min(max(extent.size) / 80, min(extent.size) / 12))
+        return cls(axes, frame, shown, letters if writes else None)
 
     def draw(self, boxes: Iterable[Box], points: Iterable[Point] = ()) -> None:
         """Draw boxes and points, numbered through."""
@@ -73,35 +86,44 @@ class _Pen:
 
         line = 1.2 if self.letters is None else self.letters / 6
         outline: dict[str, Any] = {"fill": False, "linewidth": line, "edgecolor": _colour(number)}
+        outline |= {"joinstyle": "miter", "path_effects": _halo(number, line)}
         self.axes.add_patch(Rectangle((box.left, box.top), box.width, box.height, **outline))
-        # Above the box if there is room, else just inside it.
-        align = "bottom" if box.top > self.frame.height * 0.05 else "top"
-        self._write(number, (box.left, box.top), box.label, align)
+        self._write(number, (box.left, box.top), box.label)
 
     def _point(self, number: int, point: Point) -> None:
         marks: dict[str, Any] = {"marker": "o", "markersize": self.letters or 4.0}
         marks |= {"color": _colour(number), "markeredgecolor": "white"}
         self.axes.plot([point.x], [point.y], **marks)
-        self._write(number, (point.x, point.y), point.label, "bottom")
+        self._write(number, (point.x, point.y), point.label, clear=(self.letters or 4.0) / 2)
 
-    def _write(self, number: int, at: tuple[float, float], label: str, align: str) -> None:
+    def _write(
+        self, number: int, at: tuple[float, float], label: str, *, clear: float = 0.0
+    ) -> None:
+        """Write a label above a place, or below its upper edge where there is no room above."""
         if self.letters is None:
             return
-        words, colour = _drawable(f"{number} {label}".strip()), _colour(number)
-        # A label that would run out of the picture ends at its edge, if it fits there at all.
-        width = self.frame.width
-        reach = len(words) * self.letters * _LETTER_WIDTH * width / _width_in_points(self.axes)
-        runs_out = at[0] + reach > width >= reach
-        self.axes.text(
-            width if runs_out else at[0],
-            at[1],
+        (width, height), (wide, high) = self.frame, self.shown
+        # What is longer than the picture is wide cannot be read: it is cut sooner.
+        room = max(3, int(wide / (self.letters * _LETTER_WIDTH)) - 1)
+        words = _drawable(f"{number} {label}".strip(), min(room, _LONGEST_LABEL))
+        margin, colour = self.letters / 6, _colour(number)
+        reach = len(words) * self.letters * _LETTER_WIDTH * width / wide
+        left, top = max(0.0, at[0]), max(0.0, at[1])
+        # A label that would run out of the picture ends at its edge.
+        runs_out = left + reach > width
+        is_above = top >= (self.letters * _LINE_HEIGHT + clear) * height / high
+        self.axes.annotate(
             words,
+            (width if runs_out else left, top),
+            xytext=(-margin if runs_out else margin / 2, clear + margin if is_above else -margin),
+            textcoords="offset points",
             horizontalalignment="right" if runs_out else "left",
-            verticalalignment=align,
+            verticalalignment="bottom" if is_above else "top",
             fontsize=self.letters,
             color="black" if colour in _DARK_TEXT else "white",
-            bbox={"facecolor": colour, "edgecolor": "none", "pad": self.letters / 6},
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": margin},
             parse_math=False,  # a price tag says $5, and means it
+            annotation_clip=False,
             clip_on=True,
         )
 
@@ -111,6 +133,8 @@ def overlay_figure(
 ) -> "Figure":
     """Return a figure of exactly the picture's size, with boxes and points over it.
 
+    Outside the lines and labels every pixel is the picture's own.
+
     Parameters
     ----------
     image
@@ -119,26 +143,53 @@ def overlay_figure(
         In pixels of ``image``.
     title
         Drawn nowhere; kept as the figure's label for those who read it.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> drawn = overlay_figure(Image.new("RGB", (400, 300)), [Box(10, 20, 200, 220, "door")])
+    >>> drawn.canvas.get_width_height()
+    (400, 300)
     """
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=(image.width / _DPI, image.height / _DPI), dpi=_DPI, label=title)
+    drawn.add_artist(_laid_under(image))
     axes = drawn.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
-    draw_places(axes, image, boxes, points)
+    _draw_on(axes, Size(*image.size), boxes, points)
     return drawn
 
 
 def draw_places(
     axes: "Axes", image: "Image", boxes: Iterable[Box], points: Iterable[Point] = ()
 ) -> None:
-    """Draw a picture with boxes and points on axes of one's own, in pixels of the picture."""
+    """Draw a picture with boxes and points on axes of one's own.
+
+    Parameters
+    ----------
+    axes
+        Their limits become the picture's: x from 0 to its width, y from its height to 0.
+    image
+        RGB. Above 2000 pixels a side it is shrunk before it is drawn; the numbers on the axes
+        stay those of its own pixels.
+    boxes, points
+        In pixels of ``image``.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from PIL import Image
+    >>> axes = Figure().add_subplot()
+    >>> draw_places(axes, Image.new("RGB", (4000, 3000)), [Box(10, 20, 200, 220, "door")])
+    >>> [int(edge) for edge in (*axes.get_xlim(), *axes.get_ylim())]
+    [0, 4000, 3000, 0]
+    """
     width, height = image.size
+    small, _ = shrunk(image, _LARGEST_PLOTTED)
     # The extent puts pixel edges on whole numbers; matplotlib's default puts centres there.
-    axes.imshow(image, extent=(0, width, height, 0), interpolation="none")
-    _Pen.of(axes, Size(width, height)).draw(boxes, points)
-    axes.set_xlim(0, width)
-    axes.set_ylim(height, 0)
+    axes.imshow(small, extent=(0, width, height, 0), interpolation="antialiased")
+    _draw_on(axes, Size(width, height), boxes, points)
 
 
 def shown_figure(size: Size, alt: str) -> "Figure":
@@ -150,8 +201,11 @@ def shown_figure(size: Size, alt: str) -> "Figure":
 
     class ShownFigure(Figure):
         def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-            data = figure_bytes(self)
-            return bundle(alt, markup=image_tag(data, "image/png", alt=alt))
+            shown = {kind: figure_bytes(self, kind) for kind in ("image/png", "image/jpeg")}
+            # Graphics are smaller as PNG, photographs as JPEG.
+            kind, data = min(shown.items(), key=lambda pair: len(pair[1]))
+            markup = image_tag(data, kind, alt=alt)
+            return bundle(alt, markup=markup, pictures={kind: data})
 
     tall = min(20.0, max(1.0, 8 * size.height / size.width))
     return ShownFigure(figsize=(8, tall), dpi=_DPI, layout="constrained")
@@ -182,7 +236,7 @@ def preview_figure(
     panels = [
         (f"original\n{fit.original} px", original, fit.original, local),
         (f"resized\n{fit.resized} px", resized, fit.resized, inside),
-        (f"padded\n{fit.padded} px", resized, fit.resized, inside),
+        (f"padded\n{fit.padded} px, {fit.visual_tokens:,} patches", resized, fit.resized, inside),
     ]
     # At one scale, until the original would leave the others too small to see.
     widths = [min(fit.original.width, _MOST_LARGER * fit.resized.width), *[fit.padded.width] * 2]
@@ -190,7 +244,7 @@ def preview_figure(
         width * size.height / size.width
         for width, (_, _, size, _) in zip(widths, panels, strict=True)
     ]
-    tall = min(9.0, max(1.2, 9.4 * max(heights) / sum(widths)) + 0.6)
+    tall = min(9.0, max(1.2, 8.8 * max(heights) / sum(widths)) + 0.6)
     drawn = Figure(figsize=(10, tall), dpi=_DPI, layout="constrained")
     grid = drawn.subplots(1, 3, width_ratios=widths)
     for axes, (title, image, size, places) in zip(grid, panels, strict=True):
@@ -211,23 +265,57 @@ def preview_figure(
 
 
 def figure_bytes(drawn: "Figure", media_type: str = "image/png") -> bytes:
-    """Return a figure as PNG or JPEG bytes, at its own size."""
+    r"""Return a figure as PNG or JPEG bytes, at its own size.
+
+    Parameters
+    ----------
+    media_type
+        ``"image/png"`` or ``"image/jpeg"``.
+
+    Raises
+    ------
+    RequestError
+        If it is another media type.
+    LimitExceeded
+        If the figure is too long for JPEG.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> figure_bytes(overlay_figure(Image.new("RGB", (40, 30)), []))[:4]
+    b'\x89PNG'
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image as Pictures
 
+    if media_type not in {"image/png", "image/jpeg"}:
+        raise RequestError(f"media_type={media_type!r}"[:200], limit="image/png or image/jpeg")
     canvas: Any = FigureCanvasAgg(drawn)
+    size = Size(*canvas.get_width_height())
+    if media_type == "image/jpeg" and size.long_edge > _LARGEST_JPEG:
+        raise LimitExceeded(
+            f"{size} px as JPEG", limit=f"{_LARGEST_JPEG:,} px a side", cure="ask for image/png"
+        )
     canvas.draw()
-    picture = Pictures.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
+    picture = Pictures.frombuffer("RGBA", size, canvas.buffer_rgba()).convert("RGB")
     data = io.BytesIO()
     if media_type == "image/jpeg":
-        picture.convert("RGB").save(data, "JPEG", quality=78)
+        picture.save(data, "JPEG", quality=78)
     else:
-        picture.convert("RGB").save(data, "PNG", compress_level=6)
+        picture.save(data, "PNG", compress_level=6)
     return data.getvalue()
 
 
 def shrunk(image: "Image", long_edge: int = LARGEST_SHOWN) -> tuple["Image", float]:
-    """Return an image no longer than ``long_edge``, and the factor it was shrunk by."""
+    """Return an image no longer than ``long_edge`` pixels, and the factor it was shrunk by.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> small, factor = shrunk(Image.new("RGB", (2000, 500)))
+    >>> small.size, factor
+    ((1000, 250), 0.5)
+    """
     from PIL import Image as Pictures
 
     factor = min(1.0, long_edge / max(image.size))
@@ -237,22 +325,50 @@ def shrunk(image: "Image", long_edge: int = LARGEST_SHOWN) -> tuple["Image", flo
     return image.resize(size, Pictures.Resampling.LANCZOS, reducing_gap=2.0), factor
 
 
+def _draw_on(axes: "Axes", frame: Size, boxes: Iterable[Box], points: Iterable[Point]) -> None:
+    _Pen.of(axes, frame).draw(boxes, points)
+    axes.set_xlim(0, frame.width)
+    axes.set_ylim(frame.height, 0)
+
+
+def _laid_under(image: "Image") -> "Artist":
+    """Return an artist that puts a picture into the raster as it is.
+
+    ``imshow`` and ``figimage`` resample even at one to one, and take a hundred bytes a pixel.
+    """
+    import numpy as np
+    from matplotlib.artist import Artist
+
+    class Ground(Artist):
+        def draw(self, renderer: Any) -> None:
+            # The renderer counts rows from the bottom.
+            rows = np.array(np.asarray(image.convert("RGBA"))[::-1])
+            renderer.draw_image(renderer.new_gc(), 0, 0, rows)
+
+    ground = Ground()
+    ground.set_zorder(-1)
+    return ground
+
+
 def _colour(number: int) -> str:
     return _COLOURS[(number - 1) % len(_COLOURS)]
 
 
-def _width_in_points(axes: "Axes") -> float:
-    drawn = axes.get_figure(root=True)
-    return axes.get_window_extent().width * 72 / (drawn.dpi if drawn else _DPI)
+def _halo(number: int, line: float) -> list[Any]:
+    """Return what sets a line of this width off from any ground: a dark or a light seam."""
+    from matplotlib.patheffects import withStroke
+
+    seam = "black" if _colour(number) in _DARK_TEXT else "white"
+    return [withStroke(linewidth=line * 1.8, foreground=seam, alpha=0.55)]
 
 
-def _drawable(label: str) -> str:
+def _drawable(label: str, longest: int) -> str:
     """Return a label as the built-in font can draw it: one line, no control characters."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     known = get_font(findfont(FontProperties())).get_charmap()
     one_line = " ".join(plain(label).split())
-    cut = one_line if len(one_line) <= _LONGEST_LABEL else f"{one_line[: _LONGEST_LABEL - 1]}…"
+    cut = one_line if len(one_line) <= longest else f"{one_line[: longest - 1]}…"
     return "".join(c if ord(c) in known else "□" for c in cut)
 
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 __all__ = ["bundle", "escape", "figure", "image_tag", "plain", "rich", "table"]
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_KEPT = {"\n", "\t"}
+# The joiners are part of how Persian, Hindi and emoji are written.
+_KEPT = {"\n", "\t", "\u200c", "\u200d"}
 
 
 class rich(str):  # noqa: N801 - reads as a word at the call: rich("<b>…</b>")
@@ -34,11 +35,9 @@ def plain(text: str, *, limit: int = 200_000) -> str:
     >>> plain("a\x1b[31mred\x00\u202eb")
     'ared\ufffd\ufffdb'
     """
-    text = _ANSI.sub("", text[:limit])
+    text = _ANSI.sub("", text[:limit]).replace("\r\n", "\n")
     return "".join(
-        c
-        if c in _KEPT or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} or c == "\u200d"
-        else "\ufffd"
+        c if c in _KEPT or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} else "\ufffd"
         for c in text
     )
 

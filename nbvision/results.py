@@ -123,9 +123,10 @@ class Reply:
         """
         usage = self.usage
         who = self.model if self.backend in self.model else f"{self.model} ({self.backend})"
+        said = "practice answer, not a language model's · " if self.backend == "practice" else ""
         return (
-            f"{plain(who)} · {usage.total_input_tokens:,} tokens in, {usage.output_tokens:,} out · "
-            f"{self.cost} · {self.seconds:.1f} s"
+            f"{said}{plain(who)} · {usage.total_input_tokens:,} tokens in, "
+            f"{usage.output_tokens:,} out · {self.cost} · {self.seconds:.1f} s"
         )
 
     def __str__(self) -> str:
@@ -261,6 +262,11 @@ class Detections:
             At the original's size; otherwise at most 1000 pixels long.
         media_type
             ``"image/jpeg"`` or ``"image/png"``.
+
+        Raises
+        ------
+        RequestError
+            If it is another media type, or the full size is too long for JPEG.
         """
         return self._overlay_at(None if full_size else LARGEST_SHOWN, media_type)
 
@@ -310,14 +316,17 @@ class Detections:
     def in_words(self) -> str:
         """Return one line for each place: its label, and its edges in original pixels."""
         lines = [
-            f"{number}. {plain(box.label) or 'no label'}: {_edges(box)}"
+            f"{number}. {_one_line(box.label)}: {_edges(box)}"
             for number, box in enumerate(self.boxes, start=1)
         ]
-        lines += [f"· {plain(p.label) or 'no label'}: ({p.x:.0f}, {p.y:.0f})" for p in self.points]
+        lines += [
+            f"{number}. {_one_line(point.label)}: ({point.x:.0f}, {point.y:.0f})"
+            for number, point in enumerate(self.points, start=len(self.boxes) + 1)
+        ]
         return "\n".join(lines) or "nothing found"
 
     def __repr__(self) -> str:
-        return f"Detections({len(self.boxes)} boxes in {self.image!r})"
+        return f"Detections({self._count()} in {self.image!r})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         words = self.in_words()
@@ -331,7 +340,13 @@ class Detections:
 
     def _alt(self) -> str:
         words = self.in_words().replace("\n", "; ")
-        return f"{self.image.source} with {len(self.boxes)} boxes: {words}"[:1000]
+        return f"{self.image.source} with {self._count()}: {words}"[:1000]
+
+    def _count(self) -> str:
+        counts = [f"{len(self.boxes)} box{'' if len(self.boxes) == 1 else 'es'}"]
+        if self.points:
+            counts.append(f"{len(self.points)} point{'' if len(self.points) == 1 else 's'}")
+        return " and ".join(counts)
 
     def _local_boxes(self) -> list[Box]:
         """Return the boxes in pixels of `image`, which may be a crop."""
@@ -341,6 +356,11 @@ class Detections:
     def _local_points(self) -> list[Point]:
         x, y = self.image.crop_origin
         return [Point(p.x - x, p.y - y, p.label) for p in self.points]
+
+
+def _one_line(label: str) -> str:
+    """Return a label that cannot pass for further lines of the list."""
+    return " ".join(plain(label).split()) or "no label"
 
 
 def _edges(box: Box) -> str:

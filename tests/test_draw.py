@@ -1,7 +1,10 @@
 """What is drawn stands where the numbers say, to the pixel."""
 
 import io
+import subprocess
 import sys
+import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nbvision.draw import draw_places, figure_bytes, overlay_figure, preview_figure, shrunk
+from nbvision.errors import LimitExceeded, RequestError
 from nbvision.geometry import STANDARD, Box, Fit, Point
 
 
@@ -51,6 +55,43 @@ def test_beyond_boxes_and_labels_nothing_changes() -> None:
     assert not changed.any()
 
 
+@pytest.mark.parametrize("top", [0, 4, 12, 20])
+@pytest.mark.parametrize("size", [(400, 300), (3000, 200)])
+def test_a_label_without_room_above_stands_inside(size: tuple[int, int], top: int) -> None:
+    drawn = overlay_figure(Image.new("RGB", size, "white"), [Box(40, top, 300, 190, "door")])
+    figure_bytes(drawn)
+    label = drawn.axes[0].texts[0].get_window_extent()
+    assert label.y1 <= size[1]
+    assert label.y0 >= 0
+
+
+@pytest.mark.parametrize("left", [0, 200, 390])
+def test_a_label_at_the_edge_stays_in_the_picture(left: int) -> None:
+    box = Box(left, 100, 400, 200, "the last shelf")
+    drawn = overlay_figure(Image.new("RGB", (400, 300), "white"), [box])
+    figure_bytes(drawn)
+    label = drawn.axes[0].texts[0].get_window_extent()
+    assert label.x0 >= 0
+    assert label.x1 <= 400
+
+
+def test_letters_grow_with_the_picture() -> None:
+    heights = []
+    for side in (300, 1000, 4000):
+        drawn = overlay_figure(Image.new("RGB", (side, side)), [Box(0, side / 2, side, side, "a")])
+        heights.append(drawn.axes[0].texts[0].get_fontsize())
+    assert heights == sorted(set(heights))
+    assert heights[0] >= 6
+
+
+@pytest.mark.parametrize("ground", ["#E69F00", "#0072B2", "black", "white"])
+def test_a_box_shows_on_any_ground(ground: str) -> None:
+    image = Image.new("RGB", (400, 300), ground)
+    boxes = [Box(60 * n + 5, 60, 60 * n + 45, 250) for n in range(6)]
+    changed = abs(pixels(overlay_figure(image, boxes)) - np.asarray(image)).max(axis=2) > 40
+    assert all(changed[200:240, 60 * n : 60 * n + 50].any() for n in range(6))
+
+
 HOSTILE = [
     "100% $\\undefined{x}$",
     "$",
@@ -86,6 +127,35 @@ def test_axes_of_ones_own_are_drawn_on_in_original_pixels() -> None:
     assert axes.patches[0].get_bbox().bounds == (1, 2, 2, 2)  # type: ignore[attr-defined]
 
 
+def test_a_large_picture_is_drawn_from_a_small_copy() -> None:
+    axes = Figure().add_subplot()
+    draw_places(axes, Image.new("RGB", (6000, 3000)), [Box(10, 20, 3000, 2000)])
+    assert max(axes.images[0].get_array().shape) <= 2000  # type: ignore[union-attr]
+    assert axes.images[0].get_extent() == [0, 6000, 3000, 0]
+
+
+def test_a_full_size_overlay_keeps_to_few_bytes_a_pixel() -> None:
+    drawn = overlay_figure(Image.new("RGB", (2000, 1500)), [Box(10, 20, 900, 800, "a")])
+    tracemalloc.start()
+    figure_bytes(drawn)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3_000_000 * 16
+
+
+@pytest.mark.parametrize("media_type", ["image/gif", "png", "", None])
+def test_other_media_types_are_refused(media_type: Any) -> None:
+    with pytest.raises(RequestError, match="media_type"):
+        figure_bytes(overlay_figure(noisy(4, 4), []), media_type)
+
+
+def test_a_picture_too_long_for_jpeg_is_refused_and_png_takes_it() -> None:
+    drawn = overlay_figure(Image.new("RGB", (66_000, 2)), [])
+    with pytest.raises(LimitExceeded, match="66000"):
+        figure_bytes(drawn, "image/jpeg")
+    assert Image.open(io.BytesIO(figure_bytes(drawn))).size == (66_000, 2)
+
+
 def test_a_preview_has_three_panels_and_boxes_in_each_space() -> None:
     fit = Fit.of((3000, 2000), STANDARD)
     box = Box(300, 200, 600, 400)
@@ -113,5 +183,11 @@ def test_shrinking_keeps_proportions_and_never_enlarges() -> None:
     assert shrunk(noisy(10, 10))[1] == 1
 
 
-def test_pyplot_is_not_loaded() -> None:
-    assert "matplotlib.pyplot" not in sys.modules
+def test_drawing_does_not_load_pyplot() -> None:
+    code = (
+        "import sys; from PIL import Image; from nbvision.draw import figure_bytes, overlay_figure;"
+        "figure_bytes(overlay_figure(Image.new('RGB', (9, 9)), []));"
+        "print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.split() == ["True", "False"]

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from other_server import other_server
 from PIL import Image
 
 import nbvision as nv
+from nbvision.errors import LimitExceeded, RequestError
 from nbvision.results import Cost
 
 HOSTILE = '<script>alert(1)</script> \x1b[31mred \u202e <img src=x onerror="alert(2)">'
@@ -54,13 +56,13 @@ def test_every_picture_has_its_words(found: nv.Detections, reply: nv.Reply) -> N
 
 def test_the_alternative_text_tells_the_boxes(found: nv.Detections) -> None:
     assert "red region: [5" in bundle_of(found)["text/html"]
-    assert "photo.jpg with 1 boxes" in bundle_of(found)["text/html"]
+    assert "photo.jpg with 1 box" in bundle_of(found)["text/html"]
 
 
 def test_practice_answers_say_that_they_are(reply: nv.Reply, found: nv.Detections) -> None:
     for result in (reply, found):
-        assert "practice" in bundle_of(result)["text/html"]
-        assert "practice" in bundle_of(result)["text/plain"]
+        assert "practice answer" in bundle_of(result)["text/html"]
+        assert "practice answer" in bundle_of(result)["text/plain"]
 
 
 def test_model_text_is_text() -> None:
@@ -103,7 +105,28 @@ def test_plotting_gives_axes_in_original_pixels(found: nv.Detections) -> None:
     axes = drawn.axes[0]
     assert axes.get_xlim() == (0, 2572)
     assert found.plot(axes) is axes
-    assert 'alt="photo.jpg with 1 boxes' in bundle_of(drawn)["text/html"]
+    assert 'alt="photo.jpg with 1 box' in bundle_of(drawn)["text/html"]
+
+
+def test_a_plot_shows_itself_small(found: nv.Detections) -> None:
+    shown = bundle_of(found.plot())
+    assert len("".join(shown.values())) < 250_000
+    assert shown.keys() == {"text/plain", "text/html", "image/jpeg"}
+
+
+def test_boxes_and_points_bear_one_row_of_numbers(found: nv.Detections) -> None:
+    both = replace(found, points=(nv.Point(5, 6, "stem\n9. forged"),))
+    assert both.in_words().splitlines()[1] == "2. stem 9. forged: (5, 6)"
+    assert repr(both).startswith("Detections(1 box and 1 point in SourceImage(")
+
+
+def test_an_overlay_says_what_it_cannot_be(found: nv.Detections) -> None:
+    with pytest.raises(RequestError, match="image/gif"):
+        found.overlay(media_type="image/gif")
+    strip = replace(found, image=nv.open_image(Image.new("RGB", (66_000, 2))), boxes=())
+    with pytest.raises(LimitExceeded, match="66000"):
+        strip.overlay(full_size=True)
+    assert Image.open(io.BytesIO(strip.overlay())).size == (1000, 1)
 
 
 def test_coco_and_frames_hold_the_same_boxes(found: nv.Detections) -> None:
