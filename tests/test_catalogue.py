@@ -1,6 +1,10 @@
 """The catalogue says what the pages say, and guesses nothing in silence."""
 
+import time
+import tomllib
 from datetime import date
+from importlib import resources
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,35 +15,70 @@ from nbvision.catalogue import find_model, find_platform, model_cost, models
 from nbvision.errors import RequestError
 from nbvision.geometry import HIGH, STANDARD
 
-# id: tier, context, input, output, cache read; as published, August to November 2026.
+# id: tier, context, most output, input, output, cache read, released, earliest or certain end;
+# as published from August to November 2026.
 PUBLISHED = {
-    "claude-fable-5-2": ("high", 1_000_000, 8, 40, None),
-    "claude-haiku-5-5": ("high", 1_000_000, 0.10, 0.50, 0.01),
-    "claude-sonnet-5-5": ("high", 1_000_000, 2, 10, 0.10),
-    "claude-opus-5-5": ("high", 1_000_000, 4, 20, 0.20),
-    "claude-fable-5-1": ("high", 1_000_000, 10, 50, 0.25),
-    "claude-opus-5": ("high", 1_000_000, 5, 25, 0.50),
-    "claude-sonnet-5": ("high", 1_000_000, 2, 10, 0.20),
-    "claude-fable-5": ("high", 1_000_000, 10, 50, 1.00),
-    "claude-opus-4-8": ("high", 1_000_000, 5, 25, 0.50),
-    "claude-opus-4-7": ("high", 1_000_000, 5, 25, 0.50),
-    "claude-opus-4-6": ("standard", 1_000_000, 5, 25, 0.50),
-    "claude-sonnet-4-6": ("standard", 1_000_000, 3, 15, 0.30),
-    "claude-haiku-4-5": ("standard", 200_000, 1, 5, 0.10),
-    "claude-opus-4-5": ("standard", 200_000, 5, 25, 0.50),
-    "claude-sonnet-4-5": ("standard", 200_000, 3, 15, 0.30),
+    "fable-5-2": ("high", 1_000_000, 128_000, 8, 40, None, "2026-11-09", "2027-11-09"),
+    "mythos-5-2": ("high", 1_000_000, 128_000, 8, 40, None, "2026-11-09", None),
+    "haiku-5-5": ("high", 1_000_000, 128_000, 0.10, 0.50, 0.01, "2026-10-07", "2027-10-07"),
+    "sonnet-5-5": ("high", 1_000_000, 128_000, 2, 10, 0.10, "2026-09-28", "2027-09-28"),
+    "opus-5-5": ("high", 1_000_000, 128_000, 4, 20, 0.20, "2026-09-22", "2027-09-22"),
+    "fable-5-1": ("high", 1_000_000, 128_000, 10, 50, 0.25, "2026-09-01", "2027-09-01"),
+    "mythos-5-1": ("high", 1_000_000, 128_000, 10, 50, 0.25, "2026-09-01", "2027-09-01"),
+    "opus-5": ("high", 1_000_000, 128_000, 5, 25, 0.50, "2026-07-24", "2027-07-24"),
+    "sonnet-5": ("high", 1_000_000, 128_000, 2, 10, 0.20, "2026-06-30", "2027-06-30"),
+    "fable-5": ("high", 1_000_000, 128_000, 10, 50, 1.00, "2026-06-09", "2027-06-09"),
+    "opus-4-8": ("high", 1_000_000, 128_000, 5, 25, 0.50, "2026-05-28", "2027-05-28"),
+    "opus-4-7": ("high", 1_000_000, 128_000, 5, 25, 0.50, "2026-04-16", "2027-04-16"),
+    "opus-4-6": ("standard", 1_000_000, 128_000, 5, 25, 0.50, "2026-02-05", "2027-02-05"),
+    "sonnet-4-6": ("standard", 1_000_000, 64_000, 3, 15, 0.30, "2026-02-17", "2027-02-17"),
+    "haiku-4-5": ("standard", 200_000, 64_000, 1, 5, 0.10, "2025-10-15", "2026-10-15"),
+    "opus-4-5": ("standard", 200_000, 64_000, 5, 25, 0.50, "2025-11-24", "2026-11-24"),
+    "sonnet-4-5": ("standard", 200_000, 64_000, 3, 15, 0.30, "2025-09-29", "2026-11-30"),
 }
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_rows_are_as_published(name: str) -> None:
-    tier, context, per_input, per_output, cache_read = PUBLISHED[name]
-    model = find_model(name)
-    assert (model.tier.name, model.context_tokens) == (tier, context)
+    model = find_model(f"claude-{name}")
     assert model.price is not None
-    assert (model.price.input, model.price.output) == (per_input, per_output)
-    assert model.price.cache_read == cache_read
+    end = model.retires or model.not_before
+    assert PUBLISHED[name] == (
+        model.tier.name,
+        model.context_tokens,
+        model.max_output_tokens,
+        model.price.input,
+        model.price.output,
+        model.price.cache_read,
+        str(model.released),
+        end and str(end),
+    )
     assert not model.is_guessed
+
+
+def test_every_current_id_has_a_row_and_no_other() -> None:
+    known = {model.id.removeprefix("claude-") for model in models()}
+    assert known == PUBLISHED.keys() | {"mythos-5"}
+
+
+def test_batches_cost_half_and_cache_writes_what_is_published() -> None:
+    price = find_model("claude-opus-5-5").price
+    assert price is not None
+    assert (price.batch_input, price.batch_output) == (2, 10)
+    assert (price.cache_write_5m, price.cache_write_1h) == (5, 8)
+
+
+def test_long_prompts_have_a_price_of_their_own_on_haiku_alone() -> None:
+    stepped = [model for model in models() if model.long_price_above is not None]
+    assert [model.id for model in stepped] == ["claude-haiku-5-5"]
+    price = stepped[0].long_price
+    assert price is not None
+    assert (price.input, price.output, price.cache_read) == (0.50, 2.50, 0.05)
+
+
+def test_the_only_deprecated_model_is_the_one_that_ends() -> None:
+    assert [m.id for m in models() if m.deprecated] == ["claude-sonnet-4-5"]
+    assert find_model("claude-sonnet-4-5").retires == date(2026, 11, 30)
 
 
 def test_images_per_request_follow_the_context() -> None:
@@ -53,9 +92,32 @@ def test_every_platforms_id_finds_its_own_row() -> None:
             assert find_model(spelled).id == model.id, spelled
 
 
+@pytest.mark.parametrize("place", ["", "us.", "eu.", "jp.", "au.", "apac.", "global."])
+def test_every_bedrock_profile_and_arn_finds_its_own_row(place: str) -> None:
+    arn = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/"
+    for model in models():
+        if "bedrock" in model.platform_ids:
+            plain_id = model.platform_ids["bedrock"].removeprefix("us.")
+            assert find_model(f"{place}{plain_id}") is model
+            assert find_model(f"{arn}{place}{plain_id}") is model
+
+
+def test_mantle_ids_are_the_api_ids_of_models_that_are_there() -> None:
+    mantle = {m.id: m.platform_ids["mantle"] for m in models() if "mantle" in m.platform_ids}
+    assert mantle["claude-haiku-4-5"] == "anthropic.claude-haiku-4-5"
+    assert not mantle.keys() & {"claude-fable-5-2", "claude-opus-4-6", "claude-sonnet-4-5"}
+
+
+def test_google_cloud_writes_dates_with_an_at_sign() -> None:
+    assert find_model("claude-haiku-4-5").platform_ids["vertex"] == "claude-haiku-4-5@20251001"
+    assert find_model("claude-opus-5-5").platform_ids["vertex"] == "claude-opus-5-5"
+
+
 @pytest.mark.parametrize(
     ("spelled", "name"),
     [
+        ("anthropic.claude-3-sonnet-20240229-v1:0:200k", "claude-3-sonnet"),
+        ("us.anthropic.claude-opus-4-1-20250805-v1:0", "claude-opus-4-1"),
         ("us.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5"),
         ("global.anthropic.claude-sonnet-5-5", "claude-sonnet-5-5"),
         ("apac.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5"),
@@ -92,14 +154,51 @@ def test_unknown_ids_follow_the_stated_rule_and_say_so(name: str, tier: object) 
     assert model.price is None
 
 
-@given(st.text(max_size=300) | st.text(alphabet="claude-0123456789.:/@v", max_size=5000))
+def test_schemas_are_sent_to_unknown_models_only_from_the_generation_that_takes_them() -> None:
+    assert find_model("claude-opus-6").structured_outputs
+    assert not find_model("claude-3-opus-20240229").structured_outputs
+    assert not find_model("llava").structured_outputs
+
+
+@pytest.mark.parametrize(
+    ("name", "ended"),
+    [("claude-3-opus-20240229", date(2026, 1, 5)), ("claude-opus-4-1", date(2026, 8, 5))],
+)
+def test_ids_that_ended_are_known_to_have_ended(name: str, ended: date) -> None:
+    model = find_model(name)
+    assert (model.deprecated, model.retires, model.is_guessed) == (True, ended, True)
+
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=300)  # half characters too
+
+
+@given(ANY_TEXT | st.text(alphabet="claude-0123456789.:/@v[]\n", max_size=5000))
 def test_any_text_is_taken(text: str) -> None:
-    assert find_model(text).tier in {HIGH, STANDARD}
+    for name in (text, f"practice-{text}", f"us.anthropic.{text}"):
+        assert find_model(name).tier in {HIGH, STANDARD}
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["-v1", "-v1:a", ".", "/", "anthropic.", "claude-", "@20250101", "-20250101", "practice-", " "],
+)
+def test_hostile_ids_take_no_time(part: str) -> None:
+    started = time.perf_counter()
+    find_model(part * (1_000_000 // len(part)))
+    assert time.perf_counter() - started < 0.2
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"claude-opus-5-5", ["claude-opus-5-5"]])
+def test_what_is_no_text_is_refused_with_a_cure(wrong: Any) -> None:
+    with pytest.raises(RequestError, match="model="):
+        find_model(wrong)
 
 
 def test_practice_ids_cost_nothing_and_keep_the_tier() -> None:
     assert find_model("practice-claude-haiku-4-5").tier == STANDARD
     assert model_cost(find_model("practice-high"), input_tokens=10**6, output_tokens=10**6) == 0
+    assert find_model("practice-us.anthropic.claude-haiku-4-5-20251001-v1:0").tier == STANDARD
+    assert (find_model("practice-standard").tier, find_model("practice-x").tier) == (STANDARD, HIGH)
 
 
 def test_the_dearer_step_holds_for_the_whole_request() -> None:
@@ -117,16 +216,34 @@ def test_an_unknown_price_is_none_never_zero() -> None:
 def test_limits_of_the_places_are_as_documented() -> None:
     api, bedrock = find_platform("anthropic"), find_platform("bedrock")
     assert (api.image_base64_limit, api.request_limit_bytes) == (10_000_000, 32_000_000)
-    assert (bedrock.image_base64_limit, bedrock.source_types) == (5_000_000, {"base64"})
+    assert (bedrock.image_base64_limit, bedrock.source_types) == (5_000_000, frozenset({"base64"}))
     assert find_platform("bedrock-converse").image_raw_limit == 3_750_000
-    assert find_platform("vertex").request_limit_bytes == 30_000_000
+    assert bedrock.request_limit_bytes == 20_000_000
+    assert find_platform("bedrock-converse").images_per_message == 20
+    vertex = find_platform("vertex")
+    assert (vertex.request_limit_bytes, vertex.image_base64_limit) == (30_000_000, 5_000_000)
+    assert find_platform("practice").image_base64_limit == api.image_base64_limit
     assert (api.takes_transformations, bedrock.takes_transformations) == (True, False)
     with pytest.raises(RequestError, match="no platform"):
         find_platform("moon")
 
 
-def test_the_table_shows_its_date_and_source() -> None:
+def test_the_table_shows_dates_prices_and_ends() -> None:
     shown = nv.models()._repr_mimebundle_()
-    assert "claude-opus-5-5" in shown["text/plain"]
-    assert "As of 2026-" in shown["text/html"]
-    assert all(model.as_of >= date(2026, 11, 1) and model.source for model in models())
+    for form in ("text/plain", "text/html"):
+        assert "us.anthropic.claude-opus-5-5" in shown[form]
+        assert "As of 2026-08-22 to 2026-11-19" in shown[form]
+        assert "2026-11-30" in shown[form]
+        assert "0.5 / 2.5 above 100,000 tokens" in shown[form]
+
+
+def test_the_newest_stand_first() -> None:
+    released = [model.released for model in models()]
+    assert released == sorted(released, key=str, reverse=True)
+
+
+def test_every_row_says_when_it_was_true_and_by_what() -> None:
+    text = resources.files("nbvision").joinpath("catalogue.toml").read_text(encoding="utf-8")
+    for row in tomllib.loads(text)["models"]:
+        assert date(2026, 8, 22) <= row["as_of"] <= date(2026, 11, 20), row["id"]
+        assert row["source"], row["id"]
