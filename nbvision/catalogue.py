@@ -39,7 +39,7 @@ DEFAULT_PRACTICE_MODEL = "practice-high"
 _HIGH_SINCE = (4, 7)
 _STRUCTURED_SINCE = (4, 5)  # build-with-claude/structured-outputs
 _LONGEST_ID = 2048  # Bedrock's own limit for a model identifier
-_IMAGES_BY_CONTEXT = ((200_000, 100), (10**9, 600))
+_LARGE_CONTEXT, _IMAGES, _IMAGES_IN_LARGE = 1_000_000, 100, 600
 _MILLION = 1_000_000
 _GENERATION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 # Anything before the last "anthropic." or "/" says where, not which: us., global., an ARN.
@@ -344,7 +344,7 @@ def _model(row: Mapping[str, Any]) -> Model:
         price=price,
         long_price=long_price,
         long_price_above=row.get("long_above"),
-        images_per_request=_images_for(row["context"]),
+        images_per_request=_IMAGES_IN_LARGE if row["context"] >= _LARGE_CONTEXT else _IMAGES,
         released=row.get("released"),
         deprecated=row.get("deprecated", False),
         retires=row.get("retires"),
@@ -366,10 +366,6 @@ def _platform_ids(row: Mapping[str, Any]) -> dict[str, str]:
         if row.get("mantle", True):
             ids["mantle"] = f"anthropic.{row['id']}"
     return ids
-
-
-def _images_for(context_tokens: int) -> int:
-    return next(images for most, images in _IMAGES_BY_CONTEXT if context_tokens <= most)
 
 
 def _plain_id(model_id: str) -> str:
@@ -402,6 +398,8 @@ def _practice_model(model_id: str) -> Model:
     asked = model_id.removeprefix(_PRACTICE)
     tiers = {"high": HIGH, "standard": STANDARD}
     like = find_model(asked) if asked not in tiers and not asked.startswith(_PRACTICE) else None
+    is_guessed = like.is_guessed if like else asked not in tiers
+    note = "the practice server answers; it is not a language model"
     return Model(
         id=model_id,
         tier=like.tier if like else tiers.get(asked, HIGH),
@@ -411,5 +409,6 @@ def _practice_model(model_id: str) -> Model:
         images_per_request=like.images_per_request if like else 600,
         as_of=_data()["as_of"],
         source="the practice server",
-        note="the practice server answers; it is not a language model",
+        is_guessed=is_guessed,
+        note=f"not in the catalogue; tier guessed; {note}" if is_guessed else note,
     )

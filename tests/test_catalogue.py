@@ -14,6 +14,7 @@ import nbvision as nv
 from nbvision.catalogue import find_model, find_platform, model_cost, models
 from nbvision.errors import RequestError
 from nbvision.geometry import HIGH, STANDARD
+from nbvision.practice import played_models
 
 # id: tier, context, most output, input, output, cache read, released, earliest or certain end;
 # as published from August to November 2026.
@@ -198,7 +199,29 @@ def test_practice_ids_cost_nothing_and_keep_the_tier() -> None:
     assert find_model("practice-claude-haiku-4-5").tier == STANDARD
     assert model_cost(find_model("practice-high"), input_tokens=10**6, output_tokens=10**6) == 0
     assert find_model("practice-us.anthropic.claude-haiku-4-5-20251001-v1:0").tier == STANDARD
-    assert (find_model("practice-standard").tier, find_model("practice-x").tier) == (STANDARD, HIGH)
+    assert (find_model("practice-high").tier, find_model("practice-standard").tier) == (
+        HIGH,
+        STANDARD,
+    )
+
+
+@pytest.mark.parametrize("name", ["practice-x", "practice-", "practice-practice-high"])
+def test_practice_ids_of_nobody_are_guesses_that_say_so(name: str) -> None:
+    model = find_model(name)
+    assert model.is_guessed
+    assert "guessed" in model.note
+    assert not find_model("practice-claude-opus-5-5").is_guessed
+
+
+def test_the_practice_server_has_the_same_limits_in_a_table_of_its_own() -> None:
+    for model in models():
+        for spelled in (model.id, *model.platform_ids.values()):
+            played = played_models.find_model(spelled.replace("@", "-"))
+            assert (played.tier.name, played.context_tokens) == (
+                model.tier.name,
+                model.context_tokens,
+            ), spelled
+            assert played.images_per_request == model.images_per_request
 
 
 def test_the_dearer_step_holds_for_the_whole_request() -> None:
