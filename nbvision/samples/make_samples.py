@@ -20,6 +20,8 @@ _PAPER, _INK = (252, 251, 248), (32, 34, 40)
 _RED, _BLUE, _GREEN = (206, 32, 41), (26, 86, 190), (22, 138, 72)
 _YELLOW, _PURPLE, _ORANGE = (250, 204, 21), (126, 48, 176), (244, 124, 18)
 _CYAN = (24, 176, 196)
+_WALL, _GILT = (238, 232, 220), (226, 186, 92)
+_LEAVES = ((34, 130, 78), (46, 148, 92), (24, 104, 62))
 
 Colour = tuple[int, int, int]
 Edges = tuple[int, int, int, int]
@@ -58,6 +60,14 @@ class _Canvas:
         if label:
             self.truth.append({"label": label, "box": list(edges)})
 
+    def polygon(self, points: Sequence[tuple[float, float]], colour: Colour) -> None:
+        self._draw.polygon([(x * _OVERSIZE, y * _OVERSIZE) for x, y in points], fill=colour)
+
+    def ring(self, edges: Edges, colour: Colour, thick: int) -> None:
+        left, top, right, bottom = (edge * _OVERSIZE for edge in edges)
+        box = (left, top, right - 1, bottom - 1)
+        self._draw.ellipse(box, outline=colour, width=thick * _OVERSIZE)
+
     def text(
         self, at: tuple[int, int], words: str, font: str, size: int, colour: Colour = _INK
     ) -> None:
@@ -85,37 +95,105 @@ def draw_shapes() -> tuple[Image.Image, list[dict[str, Any]]]:
 
 def draw_shelf(*, is_after: bool) -> tuple[Image.Image, list[dict[str, Any]]]:
     """Return a shelf, 1800 × 1200: before, with its ball's box; after, with that of each change."""
-    canvas = _Canvas(1800, 1200, (238, 232, 220))
+    canvas = _Canvas(1800, 1200, _WALL)
+    _draw_boards(canvas)
+    _draw_books(canvas, _GREEN if is_after else _BLUE)
+    _draw_plant(canvas)
+    _draw_radio(canvas)
+    _draw_pile(canvas)
+    _draw_mug(canvas)
+    book, ball, pyramid = (348, 200, 424, 520), (1300, 340, 1480, 520), (1500, 860, 1680, 1040)
+    if not is_after:
+        canvas.shape("ellipse", ball, _ORANGE, "orange ball")
+        canvas.shape("ellipse", (1334, 366, 1400, 420), (250, 158, 72))
+        return canvas.finish(), canvas.truth
+    canvas.shape("triangle", pyramid, _CYAN, "a cyan triangle came")
+    canvas.polygon([(1590, 860), (1679.75, 1039.75), (1620, 1039.75)], (20, 150, 170))
+    for edges, label in ((ball, "the orange ball is gone"), (book, "the blue book became green")):
+        canvas.truth.insert(0, {"label": label, "box": list(edges)})
+    return canvas.finish(), canvas.truth
+
+
+def _draw_boards(canvas: _Canvas) -> None:
     for top in (520, 1040):
+        for depth, colour in ((96, (233, 226, 213)), (78, (226, 218, 203))):
+            canvas.shape("rectangle", (96, top + 30, 1704, top + depth), colour)
+        for left in (260, 1500):  # the brackets
+            canvas.shape(
+                "rectangle", (left, top + 36, left + 20, top + 116), (58, 56, 58), radius=6
+            )
         canvas.shape("rectangle", (80, top, 1720, top + 36), (148, 98, 58))
+        canvas.shape("rectangle", (80, top, 1720, top + 5), (168, 116, 72))
+        for number, (left, long) in enumerate(((150, 420), (640, 260), (980, 510), (1540, 130))):
+            line = top + 13 + 5 * (number % 3)
+            canvas.shape("rectangle", (left, line, left + long, line + 2), (132, 84, 48))
         canvas.shape("rectangle", (80, top + 36, 1720, top + 50), (110, 70, 40))
-    third = _GREEN if is_after else _BLUE
+
+
+def _draw_books(canvas: _Canvas, third: Colour) -> None:
     books = [(_RED, 300), (_INK, 340), (third, 320), (_YELLOW, 270), (_PURPLE, 330)]
     for number, (colour, tall) in enumerate(books):
-        left = 180 + number * 84
-        edges = (left, 520 - tall, left + 76, 520)
-        canvas.shape("rectangle", edges, colour, radius=6)
-        canvas.shape("rectangle", (left + 14, 520 - tall + 40, left + 62, 520 - tall + 52), _PAPER)
-        if number == 2:  # noqa: PLR2004 - the third book is the one that is exchanged
-            canvas.truth.append({"label": "the blue book became green", "box": list(edges)})
-    canvas.shape("ellipse", (860, 260, 1080, 520), (180, 90, 60))
-    canvas.shape("rectangle", (930, 210, 1010, 300), (180, 90, 60), radius=10)
-    ball = (1300, 340, 1480, 520)
-    if is_after:
-        canvas.truth.append({"label": "the orange ball is gone", "box": list(ball)})
-    else:
-        canvas.truth.clear()
-        canvas.shape("ellipse", ball, _ORANGE, "orange ball")
-    canvas.shape("rectangle", (240, 860, 480, 1040), (92, 130, 140), radius=24)
-    canvas.shape("rectangle", (268, 888, 452, 918), (70, 104, 114), radius=10)
-    for number, width in enumerate((420, 380, 330)):
-        top = 1040 - (number + 1) * 58
-        colour = (_BLUE, (222, 214, 196), _RED)[number]
-        canvas.shape("rectangle", (640, top, 640 + width, top + 52), colour, radius=6)
-    canvas.shape("rectangle", (1240, 820, 1420, 1040), (250, 250, 250), radius=16)
-    if is_after:
-        canvas.shape("triangle", (1500, 860, 1680, 1040), _CYAN, "a cyan triangle came")
-    return canvas.finish(), canvas.truth
+        left, top = 180 + number * 84, 520 - tall
+        canvas.shape("rectangle", (left, top, left + 76, 520), colour, radius=6)
+        for band in (top + 22, 480):
+            canvas.shape("rectangle", (left, band, left + 76, band + 5), _GILT)
+        canvas.shape("rectangle", (left + 14, top + 50, left + 62, top + 122), _PAPER, radius=3)
+        for line, inset in ((66, 22), (80, 26), (94, 30)):
+            edges = (left + inset, top + line, left + 76 - inset, top + line + 4)
+            canvas.shape("rectangle", edges, (96, 98, 104))
+
+
+def _draw_plant(canvas: _Canvas) -> None:
+    leaves = [(-150, -150), (-96, -222), (-30, -262), (44, -250), (108, -206), (146, -132)]
+    for number, (across, up) in enumerate(leaves):
+        tip, foot = (970 + across, 372 + up), (970 + across // 12, 380)
+        middle = ((tip[0] + foot[0]) / 2, (tip[1] + foot[1]) / 2)
+        long = (across**2 + up**2) ** 0.5
+        side = (-up / long * 24, across / long * 24)
+        leaf = [foot, (middle[0] - side[0], middle[1] - side[1]), tip]
+        canvas.polygon([*leaf, (middle[0] + side[0], middle[1] + side[1])], _LEAVES[number % 2])
+        canvas.polygon([*leaf], _LEAVES[2])
+    canvas.polygon([(884, 384), (1056, 384), (1032, 520), (908, 520)], (224, 134, 138))
+    canvas.polygon([(1010, 384), (1056, 384), (1032, 520), (996, 520)], (206, 112, 120))
+    canvas.shape("rectangle", (870, 360, 1070, 396), (234, 154, 156), radius=8)
+
+
+def _draw_radio(canvas: _Canvas) -> None:
+    canvas.polygon([(440, 872), (446, 872), (520, 742), (514, 740)], (96, 98, 104))
+    for left in (270, 420):
+        canvas.shape("rectangle", (left, 1030, left + 30, 1040), _INK)
+    canvas.shape("rectangle", (240, 860, 480, 1032), (92, 130, 140), radius=24)
+    canvas.shape("rectangle", (262, 884, 458, 922), (238, 226, 190), radius=8)
+    for mark in range(9):
+        left = 276 + mark * 20
+        canvas.shape("rectangle", (left, 892, left + 3, 906 + 6 * (mark % 2)), _INK)
+    canvas.shape("rectangle", (372, 884, 376, 922), _RED)
+    for row in range(4):
+        for column in range(6):
+            left, top = 268 + column * 18, 942 + row * 18
+            canvas.shape("ellipse", (left, top, left + 9, top + 9), (62, 94, 104))
+    for left in (394, 394 + 34):
+        canvas.shape("ellipse", (left, 962, left + 28, 990), (238, 226, 190))
+
+
+def _draw_pile(canvas: _Canvas) -> None:
+    pile = [(640, 420, _BLUE), (664, 380, (196, 178, 142)), (650, 330, _RED)]
+    for number, (left, wide, colour) in enumerate(pile):
+        top = 1040 - (number + 1) * 56
+        canvas.shape("rectangle", (left, top, left + wide, top + 56), colour, radius=8)
+        canvas.shape("rectangle", (left + 26, top + 8, left + wide, top + 48), (244, 240, 230))
+        for line in (18, 28, 38):
+            edges = (left + 26, top + line, left + wide, top + line + 2)
+            canvas.shape("rectangle", edges, (218, 212, 198))
+
+
+def _draw_mug(canvas: _Canvas) -> None:
+    canvas.ring((1376, 892, 1470, 1000), (250, 250, 250), 20)
+    canvas.ring((1374, 890, 1472, 1002), (206, 208, 212), 3)
+    canvas.shape("rectangle", (1240, 850, 1420, 1040), (206, 208, 212), radius=18)
+    canvas.shape("rectangle", (1243, 853, 1417, 1037), (250, 250, 250), radius=16)
+    canvas.shape("rectangle", (1240, 850, 1420, 864), _BLUE, radius=6)
+    canvas.shape("rectangle", (1268, 880, 1280, 1010), (236, 238, 242), radius=6)
 
 
 _HOURS = [
