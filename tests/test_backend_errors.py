@@ -1,14 +1,19 @@
 """No exception of an SDK leaves a backend as it is: every class of theirs is tried."""
 
+import contextlib
+import importlib
 import inspect
-from collections.abc import Iterator
+import pkgutil
+from types import ModuleType
 
 import anthropic
-import botocore.exceptions
+import botocore.eventstream
 import botocore.session
 import httpx2
 import pytest
-from botocore.exceptions import ClientError
+import urllib3
+from botocore import exceptions
+from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +24,7 @@ from nbvision.errors import (
     AnswerError,
     BackendError,
     NbvisionError,
+    NotConnected,
     Overloaded,
     SpendLimitReached,
 )
@@ -28,29 +34,47 @@ REQUEST = httpx2.Request("POST", "https://example.org", headers={"x-api-key": KE
 BACKEND = AnthropicBackend(base_url="http://127.0.0.1:9", api_key=KEY)
 
 
-def subclasses(root: type[Exception]) -> Iterator[type[Exception]]:
-    yield root
+def subclasses(root: type[Exception]) -> set[type[Exception]]:
+    found = {root}
     for child in root.__subclasses__():
-        yield from subclasses(child)
+        found |= subclasses(child)
+    return found
 
 
-def statuses() -> list[type[anthropic.APIStatusError]]:
-    return list(subclasses(anthropic.APIStatusError))  # type: ignore[arg-type]
+def modules_of(package: ModuleType) -> None:
+    """Import whatever a package holds: a class that nobody imported is not among subclasses."""
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if module.name.split(".")[1] in {"_exceptions", "lib", "exceptions", "_streaming"}:
+            with contextlib.suppress(ImportError, anthropic.AnthropicError):
+                importlib.import_module(module.name)
+
+
+def made(kind: type[Exception]) -> Exception:
+    """One of a kind, as its SDK makes it where that is simple, and bare where it is not."""
+    if issubclass(kind, anthropic.APIStatusError):
+        return kind("refused", response=httpx2.Response(400, request=REQUEST), body=None)
+    for arguments in ((), ("words",), ("words", REQUEST), (REQUEST,)):
+        with contextlib.suppress(Exception):
+            return kind(*arguments)
+    bare = kind.__new__(kind)
+    bare.args = ("words",)
+    return bare
+
+
+def every_class_of(*roots: type[Exception]) -> list[Exception]:
+    kinds = set().union(*(subclasses(root) for root in roots))
+    return [made(kind) for kind in sorted(kinds, key=str)]
 
 
 def anthropic_errors() -> list[Exception]:
-    made: list[Exception] = [
-        anthropic.APIConnectionError(request=REQUEST),
-        anthropic.APITimeoutError(REQUEST),
-        anthropic.AnthropicError("anything"),
-        anthropic.CredentialsError("no credentials"),
-    ]
-    made += [
+    modules_of(anthropic)
+    every_status = [
         kind("refused", response=httpx2.Response(code, request=REQUEST), body=None)
-        for kind in statuses()
-        for code in (400, 401, 402, 403, 404, 408, 409, 413, 418, 422, 429, 500, 503, 504, 529)
+        for kind in subclasses(anthropic.APIStatusError)
+        for code in (400, 401, 402, 403, 404, 408, 409, 413, 418, 422, 424, 429, 500, 503, 504, 529)
     ]
-    return made
+    timeouts = [anthropic.APIConnectionError(request=REQUEST), anthropic.APITimeoutError(REQUEST)]
+    return [*every_class_of(anthropic.AnthropicError), *every_status, *timeouts]
 
 
 def everyday_errors() -> list[Exception]:
@@ -64,10 +88,10 @@ def everyday_errors() -> list[Exception]:
         KeyError("bad"),
         OSError("bad"),
         RecursionError("deep"),
-        httpx2.ReadError("gone"),
-        httpx2.ReadTimeout("slow"),
-        httpx2.ConnectError("not there"),
-        httpx2.RemoteProtocolError("broken"),
+        MemoryError("full"),
+        RuntimeError("bad"),
+        *every_class_of(httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL),
+        *every_class_of(urllib3.exceptions.HTTPError),
     ]
 
 
@@ -79,50 +103,59 @@ def test_everything_the_anthropic_client_raises_becomes_ours() -> None:
         assert ours.cure, error
 
 
-def test_every_exception_class_of_the_anthropic_sdk_was_tried() -> None:
+def test_every_public_exception_of_the_anthropic_sdk_was_tried() -> None:
     tried = {type(error) for error in anthropic_errors()}
-    ours_to_make = {
-        anthropic.APIError,  # abstract root
-        anthropic.APIResponseValidationError,  # only with strict validation, which is off
-        anthropic.APIWebhookValidationError,  # webhooks are not used
-    }
     public = {
         kind
         for _, kind in inspect.getmembers(anthropic, inspect.isclass)
-        if issubclass(kind, anthropic.AnthropicError) and kind.__module__.startswith("anthropic")
+        if issubclass(kind, Exception)
     }
-    untried = {kind for kind in public - tried - ours_to_make if not _is_local(kind)}
-    assert untried == set()
-
-
-def _is_local(kind: type[Exception]) -> bool:
-    """Whether a class belongs to files and tokens on this machine, and is made like its base."""
-    return (
-        issubclass(kind, anthropic.CredentialsError)
-        or "Retryable" in kind.__name__
-        or "credentials" in kind.__module__
-    )
+    assert len(public) > 15
+    assert public - tried == set()
 
 
 def botocore_errors() -> list[Exception]:
-    made: list[Exception] = []
-    for _, kind in inspect.getmembers(botocore.exceptions, inspect.isclass):
-        if not issubclass(kind, Exception) or issubclass(kind, ClientError):
-            continue
-        try:
-            made.append(kind())
-        except Exception:  # noqa: BLE001 - each class wants other words in its message
-            made.append(kind.__new__(kind))
-    return made
+    """All but ClientError's own family, which is tried by its codes below."""
+    modules_of(botocore)
+    found = every_class_of(BotoCoreError, botocore.eventstream.ParserError)
+    return [error for error in found if not isinstance(error, ClientError)]
 
 
 def test_everything_botocore_raises_becomes_ours() -> None:
-    errors = botocore_errors()
-    assert len(errors) > 50
-    for error in errors:
+    listed = {
+        kind
+        for _, kind in inspect.getmembers(exceptions, inspect.isclass)
+        if issubclass(kind, Exception) and not issubclass(kind, ClientError)
+    }
+    errors = [*botocore_errors(), *everyday_errors()]
+    assert len(listed) > 50
+    for error in [*errors, *(made(kind) for kind in listed)]:
         ours = bedrock._translate(error)
         assert isinstance(ours, BackendError | AnswerError), error
         assert ours.cure, error
+        assert ours.__cause__ is None
+
+
+def test_what_was_never_sent_is_never_said_to_be_billed() -> None:
+    never = [
+        exceptions.EndpointConnectionError(endpoint_url="https://x", error="refused"),
+        exceptions.ConnectTimeoutError(endpoint_url="https://x", error="slow"),
+        exceptions.ProxyConnectionError(proxy_url="http://me:secret@x", error="refused"),
+        exceptions.NoCredentialsError(),
+    ]
+    for error in never:
+        ours = bedrock._translate(error)
+        assert isinstance(ours, NotConnected)
+        assert "secret" not in str(ours)
+    for kind in (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError):
+        assert isinstance(BACKEND._translate(kind("refused")), NotConnected)
+
+
+def test_a_certificate_that_is_not_trusted_names_its_cure() -> None:
+    words = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+    theirs = exceptions.SSLError(endpoint_url="https://x", error=words)
+    assert "AWS_CA_BUNDLE" in bedrock._translate(theirs).cure
+    assert "SSL_CERT_FILE" in BACKEND._translate(httpx2.ConnectError(words)).cure
 
 
 @pytest.mark.parametrize("status", [0, 200, 400, 403, 429, 500, 503])

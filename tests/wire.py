@@ -100,6 +100,14 @@ class Connection:
         fields = "".join(f"{k.replace('_', '-')}: {v}\r\n" for k, v in named.items())
         self.write(f"HTTP/1.1 {status} Any\r\n{fields}\r\n".encode("latin-1"))
 
+    def begin_stream(self, content_type: str) -> None:
+        """Write the beginning of a reply that comes in pieces."""
+        self.begin(content_type=content_type, transfer_encoding="chunked")
+
+    def piece(self, data: bytes) -> None:
+        """Write one piece of such a reply; an empty one ends it."""
+        self.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
     def has_left(self, seconds: float = 5.0) -> bool:
         """Whether the client hangs up within this time."""
         ends = time.monotonic() + seconds

@@ -6,8 +6,10 @@ keys go nowhere else; every reply is read as plain JSON and checked in `response
 """
 
 import os
+import socket
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from typing import Any, TypeVar
 
 from nbvision.backends import translate
@@ -35,6 +37,7 @@ __all__ = ["AnthropicBackend"]
 
 Result = TypeVar("Result")
 
+_PUBLIC_ADDRESS = "https://api.anthropic.com"
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 180.0  # in a stream, where the service pings while a model thinks
 _WHOLE_ANSWER_SECONDS = 600.0  # without one, it is silent until the last word is written
@@ -128,15 +131,13 @@ class AnthropicBackend:
         patience = self._patience(_SILENCE_SECONDS)
         manager = ask(**request.body(), stream=True, timeout=patience)
         response = manager.__enter__().http_response
-        close: Callable[[], None] = response.close
         if "text/event-stream" not in response.headers.get("content-type", ""):
-            text = _beginning(response)
-            close()
-            raise _no_reply("a stream of events", text)
+            with closing(response):
+                raise _no_reply("a stream of events", _beginning(response))
         seconds = seconds_for(request.max_tokens)
         return EventStream(
             _events(response, seconds),
-            close=close,
+            close=lambda: _hang_up(response),
             request_id=response.headers.get("request-id"),
             translate=self._translate,
             longest_seconds=seconds,
@@ -170,29 +171,36 @@ def _never_sent() -> tuple[type[Exception], ...]:
 
 def _make_client(base_url: str | None, api_key: str | None) -> Any:
     import anthropic
-    import httpx2
 
     def make() -> Any:
-        timeout = httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
-        address = base_url or os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
+        address = base_url or os.environ.get("ANTHROPIC_BASE_URL") or _PUBLIC_ADDRESS
         require_private(address)
         client = anthropic.Anthropic(
             api_key=api_key,
-            base_url=base_url,
+            base_url=address,
             max_retries=0,
-            timeout=timeout,
-            http_client=anthropic.DefaultHttpxClient(
-                follow_redirects=False,
-                timeout=timeout,
-                # A proxy of the environment cannot find a server on this machine.
-                trust_env=not is_loopback(address),
-                event_hooks={"response": [_keep_short]},
-            ),
+            http_client=_http_client(address),
         )
         _require_key(client, "api_key" if api_key is not None else "the environment")
         return client
 
     return shielded(make, lambda error: _no_key() if _is_about_keys(error) else _misfit(error))
+
+
+def _http_client(address: str) -> Any:
+    import anthropic
+    import httpx2
+
+    options: dict[str, Any] = {
+        "follow_redirects": False,
+        "timeout": httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
+        "event_hooks": {"response": [_keep_short]},
+    }
+    if is_loopback(address):
+        # A proxy of the environment cannot find a server on this machine; a client that is
+        # given its transport looks for none.
+        options["transport"] = httpx2.HTTPTransport()
+    return anthropic.DefaultHttpxClient(**options)
 
 
 def _require_key(client: Any, origin: str) -> None:
@@ -285,6 +293,16 @@ def _no_reply(wanted: str, text: str) -> UnreadableAnswer:
 
 def _unreadable(what: str) -> UnreadableAnswer:
     return UnreadableAnswer(f"there came {what}", cure="ask again; it may have been billed")
+
+
+def _hang_up(response: Any) -> None:
+    """Close a reply at once: closing alone wakes nobody who waits in another thread."""
+    if response.is_closed:
+        return  # read to its end: its connection may already serve somebody else
+    with suppress(OSError, AttributeError):
+        place = response.extensions["network_stream"].get_extra_info("socket")
+        place.shutdown(socket.SHUT_RDWR)
+    response.close()
 
 
 def _events(response: Any, seconds: float) -> Iterator[Mapping[str, Any]]:

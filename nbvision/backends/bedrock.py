@@ -8,6 +8,7 @@ import json
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from nbvision.backends import translate
@@ -38,7 +39,7 @@ Result = TypeVar("Result")
 _API_VERSION = "bedrock-2023-05-31"
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 600.0  # nothing comes while a model thinks, and nothing before a whole answer
-_PIECE_BYTES = 4096
+_PIECE_BYTES = 256  # a piece waits until it is full, and the deadline with it
 _SIGN_IN = "aws configure, AWS_PROFILE, or AWS_BEARER_TOKEN_BEDROCK"
 _TOKEN = "AWS_BEARER_TOKEN_BEDROCK"  # noqa: S105 - the name of a variable
 # The status each AWS error stands for, where the reply itself carries none.
@@ -114,7 +115,7 @@ class BedrockBackend:
             reply = self._client.invoke_model_with_response_stream(**_call(request))
             return EventStream(
                 _events(reply["body"]),
-                close=reply["body"].close,
+                close=lambda: _hang_up(reply["body"]),
                 request_id=_request_id(reply),
                 translate=_translate,
                 longest_seconds=seconds_for(request.max_tokens),
@@ -237,6 +238,15 @@ def _events(body: Any) -> Iterator[Mapping[str, Any]]:
         yield decoded(data)
 
 
+def _hang_up(body: Any) -> None:
+    """Close a stream at once: closing alone wakes nobody who waits in another thread."""
+    # urllib3's shutdown does, and refuses where the connection is back in the pool; botocore
+    # offers no way to it.
+    with suppress(AttributeError, OSError, RuntimeError, ValueError):
+        body._raw_stream.shutdown()  # noqa: SLF001 - as said above
+    body.close()
+
+
 def _translate(error: Exception) -> NbvisionError:
     from botocore import exceptions
     from urllib3.exceptions import HTTPError
@@ -250,13 +260,15 @@ def _translate(error: Exception) -> NbvisionError:
             f"AWS credentials cannot be read ({type(error).__name__})",
             cure=f"sign in again: aws sso login, or {_SIGN_IN}",
         )
-    if isinstance(error, _never_sent()):
+    is_certificate = isinstance(error, exceptions.SSLError) and "CERTIFICATE" in str(error)
+    if is_certificate or isinstance(error, _never_sent()):
         return translate.unreachable("Bedrock", _reason(error))
     if isinstance(error, exceptions.ReadTimeoutError):
         return translate.lost("Bedrock was silent for too long", timed_out=True)
     if isinstance(error, exceptions.ParamValidationError):
         return translate.from_status(400, message=str(error)[:500])
-    if isinstance(error, exceptions.HTTPClientError | HTTPError | OSError):
+    broken_off = exceptions.HTTPClientError | exceptions.IncompleteReadError | HTTPError | OSError
+    if isinstance(error, broken_off):
         return translate.lost(type(error).__name__)
     return UnreadableAnswer(
         f"there came a reply that cannot be read ({type(error).__name__})",
@@ -271,14 +283,17 @@ def _never_sent() -> tuple[type[Exception], ...]:
         exceptions.ConnectTimeoutError,
         exceptions.EndpointConnectionError,
         exceptions.ProxyConnectionError,
-        exceptions.SSLError,
     )
 
 
 def _reason(error: Exception) -> str:
-    """Return an error's kind, and of a TLS error its words, which hold nothing but themselves."""
-    words = getattr(error, "kwargs", {}).get("error") if "SSL" in type(error).__name__ else None
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+    """Return an error's kind, and of a TLS error the words, which name no address."""
+    words = getattr(error, "kwargs", {}).get("error")
+    return (
+        f"{type(error).__name__}: {words}"
+        if "SSL" in type(error).__name__
+        else type(error).__name__
+    )
 
 
 def _from_reply(reply: Mapping[str, Any]) -> NbvisionError:

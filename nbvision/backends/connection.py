@@ -69,7 +69,11 @@ def connect(
     chosen, why = (name, "") if name is not None else _choose(os.environ)
     given = {"base_url": base_url, "api_key": api_key, "region": region}
     given |= {"profile": profile, "endpoint_url": endpoint_url}
-    _check(chosen, {key for key, value in given.items() if value is not None})
+    # None is a pace of its own, so only the default says that none was given.
+    given["words_per_second"] = str(words_per_second)
+    if words_per_second == _WORDS_PER_SECOND:
+        del given["words_per_second"]
+    _check(chosen, {key for key, value in given.items() if value is not None}, why)
     backend: Backend
     if chosen == "anthropic":
         backend = AnthropicBackend(model=model, base_url=base_url, api_key=api_key)
@@ -116,19 +120,32 @@ def _choose(environment: Mapping[str, str]) -> tuple[str, str]:
             return "anthropic", f"chosen because {key} is set"
     if environment.get("AWS_BEARER_TOKEN_BEDROCK"):
         return "bedrock", "chosen because AWS_BEARER_TOKEN_BEDROCK is set"
+    # AWS credentials lie on many machines for other purposes; nobody's pictures and money go
+    # out because of them unless Bedrock is asked for by name.
+    has_aws = environment.get("AWS_PROFILE") or environment.get("AWS_ACCESS_KEY_ID")
+    aws = "AWS credentials are used only when asked for: " if has_aws else ""
     return "practice", (
         f"chosen because no key is set; {_NOT_A_MODEL}. "
-        'For a model: set ANTHROPIC_API_KEY, or nv.connect("bedrock")'
+        f'For a model: {aws}nv.connect("bedrock"), or set ANTHROPIC_API_KEY'
     )
 
 
-def _check(name: str, given: set[str]) -> None:
+def _check(name: str, given: set[str], why: str) -> None:
     if name not in _NAMES:
-        raise NotConnected(f"no backend {name!r}", limit=", ".join(_NAMES))
+        guess = str(name).casefold()
+        cure = f'nv.connect("{guess if guess in _NAMES else "anthropic"}")'
+        if "claude" in guess:
+            who = "bedrock" if "anthropic." in guess else "anthropic"
+            cure = f'a model is asked for with model=: nv.connect("{who}", model=…)'
+        raise NotConnected(f"no backend {name!r}"[:200], limit=", ".join(_NAMES), cure=cure)
     if misplaced := sorted(given - _ACCEPTED[name]):
+        fitting = [other for other in _NAMES if given <= _ACCEPTED[other]]
+        named = " or ".join(f'nv.connect("{other}", {misplaced[0]}=…)' for other in fitting)
         raise NotConnected(
-            f"{misplaced[0]}= means nothing to {name}",
+            f"{misplaced[0]}= means nothing to {name}"
+            + (f", {why.partition(';')[0]}" if why else ""),
             limit=f"{name} takes model, {', '.join(sorted(_ACCEPTED[name]))}",
+            cure=named or "leave out what belongs to another backend",
         )
 
 

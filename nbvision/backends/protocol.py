@@ -85,7 +85,7 @@ class EventStream:
         return event
 
     def close(self) -> None:
-        """Close the connection; safe to call twice. It ends the iteration."""
+        """Close the connection, from any thread; safe to call twice. It ends the iteration."""
         if not self._is_closed:
             self._is_closed = True
             # A connection that cannot even be closed is gone, which is what was wanted.
@@ -102,8 +102,17 @@ class EventStream:
                 cure="ask for less, or lower max_tokens",
                 may_have_been_billed=True,
             )
-        # StopIteration is how an iterator ends, not an error to translate.
-        return shielded(lambda: next(self._events, None), self._translate)
+        try:
+            # StopIteration is how an iterator ends, not an error to translate.
+            return shielded(lambda: next(self._events, None), self._translate)
+        except NbvisionError:
+            if not self._was_closed():
+                raise
+        # Another thread has closed it, and this is what that looks like from here.
+        return None
+
+    def _was_closed(self) -> bool:
+        return self._is_closed
 
     def __enter__(self) -> Self:
         return self
