@@ -5,8 +5,9 @@ So every shape is checked here, and what does not have it is an `UnreadableAnswe
 whatever words there were.
 """
 
-import math
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +52,19 @@ ERROR_TYPES: Mapping[str, type[BackendError]] = {
 }
 """What each error type of the API is in this package's tree."""
 
+_TRUNCATED: Mapping[str, str] = {
+    "max_tokens": "raise max_tokens (thinking counts toward it)",
+    "model_context_window_exceeded": "send fewer or smaller pictures, or shorter words",
+}
+_PIECES: Mapping[str, tuple[str, str]] = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "signature_delta": ("thinking", "signature"),
+}
+"""The type of block that a piece extends, and the field it extends there."""
+_WORDY = {"text", "thinking"}
+_FIXED = {"type", "role", "content", "usage", "id", "model"}
+_FINAL = {AccessDenied, ModelNotFound, RequestRejected, SpendLimitReached}
 _MOST_TOKENS = 10**12
 _CURE = "ask again; if it stays so, what answers at this address is not the Messages API"
 
@@ -146,21 +160,24 @@ def parse_response(message: object, request_id: str | None = None) -> Response:
     content = message.get("content")
     if message.get("type") != "message" or not isinstance(content, list):
         raise UnreadableAnswer("the reply is no message of the Messages API", cure=_CURE)
-    text = _joined(content, "text", "text")
+    text = _joined(content, "text")
     stop_reason, model = message.get("stop_reason"), message.get("model")
-    details = message.get("stop_details")
-    if not isinstance(stop_reason, str) or not isinstance(model, str):
-        raise UnreadableAnswer(
-            "the reply does not say why it ended or who answered", cure=_CURE, text=text
-        )
+    details, name = message.get("stop_details"), message.get("id")
+    if message.get("role") != "assistant" or not isinstance(name, str | None):
+        raise UnreadableAnswer("the reply is no assistant's message", cure=_CURE, text=text)
+    if not all(isinstance(value, str) and value for value in (stop_reason, model)):
+        words = "the reply does not say why it ended or who answered"
+        raise UnreadableAnswer(words, cure=_CURE, text=text)
+    if not all(_is_whole(block) for block in content):
+        raise UnreadableAnswer("a part of the reply cannot be read", cure=_CURE, text=text)
     return Response(
         text=text,
-        thinking=_joined(content, "thinking", "thinking"),
-        stop_reason=stop_reason,
+        thinking=_joined(content, "thinking"),
+        stop_reason=str(stop_reason),
         stop_details=details if isinstance(details, Mapping) else None,
         usage=_usage(message.get("usage"), text),
-        model=model,
-        id=str(message.get("id") or ""),
+        model=str(model),
+        id=name or "",
         request_id=request_id,
         raw=message,
     )
@@ -178,31 +195,31 @@ def require_usable(response: Response) -> Response:
     UnreadableAnswer
         If there is not a word in it.
     """
-    words, usage = response.text, response.usage
-    if response.stop_reason in {"max_tokens", "model_context_window_exceeded"}:
+    text, usage = response.text, response.usage
+    if cure := _TRUNCATED.get(response.stop_reason):
         raise Truncated(
             f"the answer stopped after {usage.output_tokens:,} tokens",
             limit=response.stop_reason,
-            cure="raise max_tokens (thinking counts toward it); error.text keeps the words",
-            text=words,
+            cure=f"{cure}; error.text keeps the words",
+            text=text,
             response=response,
         )
     if response.stop_reason == "refusal":
         details = response.stop_details or {}
         reason = ": ".join(
-            plain(str(details[key]))[:500]
-            for key in ("category", "explanation")
-            if details.get(key)
+            plain(words, limit=500)
+            for words in (details.get("category"), details.get("explanation"))
+            if isinstance(words, str) and words
         )
         raise Refused(
             "the model declined to answer" + (f" ({reason})" if reason else ""),
             cure="say what the picture is needed for, or ask differently",
-            text=words,
+            text=text,
             response=response,
         )
-    if not words.strip():
+    if not text.strip():
         raise UnreadableAnswer(
-            f"the answer has no words (it ended with {plain(response.stop_reason)})",
+            f"the answer has no words (it ended with {plain(response.stop_reason, limit=80)})",
             cure="ask again, or ask differently",
             response=response,
         )
@@ -228,8 +245,10 @@ class StreamReader:
 
     def __init__(self) -> None:
         self._message: dict[str, Any] | None = None
-        self._blocks: dict[int, dict[str, Any]] = {}
-        self._open: int | None = None
+        self._blocks: list[dict[str, Any]] = []  # the last one may be open
+        self._pieces: dict[str, list[str]] = {}  # of the open block, by field
+        self._citations: list[Any] = []
+        self._is_open = False
         self._is_over = False
         self._text: list[str] = []
 
@@ -248,11 +267,11 @@ class StreamReader:
         BackendError
             If the event is an error of the service's.
         """
-        if not isinstance(event, Mapping):
-            raise self._broken(f"an event that is {_kind(event)}")
+        if not isinstance(event, Mapping) or (event and not isinstance(event.get("type"), str)):
+            raise self._broken(f"an event that is {_kind(event)} or has no name")
         match event.get("type"):
             case "error":
-                raise self._failure(event.get("error"))
+                raise self._failure(event)
             case "message_start":
                 self._start(event.get("message"))
             case "content_block_start":
@@ -264,10 +283,8 @@ class StreamReader:
             case "message_delta":
                 self._update(event)
             case "message_stop":
-                self._require(self._message is not None and self._open is None, "an early end")
+                self._place()
                 self._is_over = True
-            case _:
-                pass
         return ""
 
     def response(self, request_id: str | None = None) -> Response:
@@ -286,54 +303,57 @@ class StreamReader:
                 cure="ask again; it may have been billed",
                 text=self.text,
             )
-        content = [self._blocks[index] for index in sorted(self._blocks)]
-        return parse_response({**self._message, "content": content}, request_id)
+        return parse_response({**self._message, "content": self._blocks}, request_id)
 
     def _start(self, message: object) -> None:
-        self._require(self._message is None and isinstance(message, Mapping), "a second beginning")
-        self._message = dict(message)  # type: ignore[call-overload]
+        is_first = self._message is None
+        if not is_first or not isinstance(message, Mapping) or message.get("content"):
+            raise self._broken("a beginning that is none")
+        self._message = dict(message)
+
+    def _place(self) -> dict[str, Any]:
+        """Return the message begun, where something new may follow: between its blocks."""
+        if self._message is None or self._is_open or self._is_over:
+            raise self._broken("an event out of order")
+        return self._message
 
     def _start_block(self, event: Mapping[str, Any]) -> str:
         index, block = event.get("index"), event.get("content_block")
-        is_new = isinstance(index, int) and index not in self._blocks and self._open is None
-        self._require(
-            self._message is not None
-            and not self._is_over
-            and is_new
-            and isinstance(block, Mapping),
-            "a block out of order",
-        )
-        self._open, self._blocks[index] = index, dict(block)  # type: ignore[index, arg-type]
-        first = block.get("text") if block and block.get("type") == "text" else ""
-        return self._said(first)
+        has_ended = self._place().get("stop_reason") is not None
+        is_next = not isinstance(index, bool) and index == len(self._blocks)
+        is_block = isinstance(block, Mapping) and isinstance(block.get("type"), str)
+        if has_ended or not is_next or not is_block:
+            raise self._broken("a block out of order")
+        self._is_open, self._pieces, self._citations = True, {}, []
+        self._blocks.append(dict(block))
+        return self._said(block.get("text")) if block.get("type") == "text" else ""
 
     def _extend_block(self, event: Mapping[str, Any]) -> str:
-        index, delta = event.get("index"), event.get("delta")
-        self._require(
-            self._open is not None and index == self._open and isinstance(delta, Mapping),
-            "a piece of no block",
-        )
-        block = self._blocks[self._open]  # type: ignore[index]
-        match delta.get("type"):  # type: ignore[union-attr]
-            case "text_delta":
-                return self._said(self._append(block, "text", delta))
-            case "thinking_delta":
-                self._append(block, "thinking", delta)
-            case "signature_delta":
-                self._append(block, "signature", delta)
-            case "input_json_delta":
-                self._append(block, "partial_json", delta)
-            case "citations_delta":
-                block["citations"] = [*(block.get("citations") or []), delta.get("citation")]  # type: ignore[union-attr]
-            case _:
-                pass
+        delta = event.get("delta")
+        if not self._is_the_open_one(event) or not isinstance(delta, Mapping):
+            raise self._broken("a piece of no block")
+        block, kind = self._blocks[-1], delta.get("type")
+        if not isinstance(kind, str):
+            raise self._broken("a piece without a name")
+        if kind == "input_json_delta":
+            self._append("partial_json", delta)
+        elif kind == "citations_delta":
+            self._citations.append(delta.get("citation"))
+        elif kind in _PIECES:
+            of, name = _PIECES[kind]
+            # A block of a type yet unknown may be made of known pieces; it is not shown.
+            if block.get("type") != of and block.get("type") in _WORDY:
+                raise self._broken(f"a {of} piece in another block")
+            piece = self._append(name, delta)
+            return self._said(piece) if block.get("type") == of == name == "text" else ""
         return ""
 
-    def _append(self, block: dict[str, Any], name: str, delta: Any) -> str:
-        piece = delta.get(name)
-        self._require(isinstance(piece, str), f"{name} that is {_kind(piece)}")
-        block[name] = (block.get(name) or "") + piece
-        return str(piece)
+    def _append(self, name: str, delta: Mapping[str, Any]) -> str:
+        piece, begun = delta.get(name), self._blocks[-1].get(name)
+        if not isinstance(piece, str) or not isinstance(begun, str | None):
+            raise self._broken(f"{name} that is {_kind(piece)}")
+        self._pieces.setdefault(name, [begun or ""]).append(piece)
+        return piece
 
     def _said(self, piece: object) -> str:
         if not isinstance(piece, str):
@@ -341,63 +361,80 @@ class StreamReader:
         self._text.append(piece)
         return piece
 
+    def _is_the_open_one(self, event: Mapping[str, Any]) -> bool:
+        index = event.get("index")
+        return self._is_open and not isinstance(index, bool) and index == len(self._blocks) - 1
+
     def _stop_block(self, event: Mapping[str, Any]) -> None:
-        self._require(self._open is not None and event.get("index") == self._open, "a wrong stop")
-        self._open = None
+        if not self._is_the_open_one(event):
+            raise self._broken("a wrong stop")
+        self._is_open, block = False, self._blocks[-1]
+        if self._citations:
+            before = block.get("citations")
+            block["citations"] = [*(before if isinstance(before, list) else []), *self._citations]
+        block.update({name: "".join(pieces) for name, pieces in self._pieces.items()})
+        with suppress(ValueError, RecursionError):  # a tool's input cut short stays as it came
+            if "partial_json" in block:
+                block["input"] = json.loads(block["partial_json"])
+                del block["partial_json"]
 
     def _update(self, event: Mapping[str, Any]) -> None:
-        self._require(self._message is not None, "an end before the beginning")
-        message: dict[str, Any] = self._message or {}
         delta, usage = event.get("delta"), event.get("usage")
+        message = self._place()
+        # Fields and counts are cumulative: the last one holds; null means "as before".
         if isinstance(delta, Mapping):
-            message.update(delta)
-        if isinstance(usage, Mapping):
-            # Counts are cumulative: the last one holds; null means "as before".
+            message |= {
+                name: value
+                for name, value in delta.items()
+                if name not in _FIXED and (value is not None or name not in message)
+            }
+        if isinstance(usage, Mapping) and isinstance(before := message.get("usage") or {}, Mapping):
             counted = {name: value for name, value in usage.items() if value is not None}
-            message["usage"] = {**(message.get("usage") or {}), **counted}
+            message["usage"] = {**before, **counted}
 
-    def _failure(self, error: object) -> BackendError:
+    def _failure(self, event: Mapping[str, Any]) -> BackendError:
+        error, request_id = event.get("error"), event.get("request_id")
         details = error if isinstance(error, Mapping) else {}
-        kind = ERROR_TYPES.get(str(details.get("type")), ServiceFailed)
-        words = plain(str(details.get("message") or "no reason given"))[:500]
+        kind, message = details.get("type"), details.get("message")
+        failure = ERROR_TYPES.get(kind, ServiceFailed) if isinstance(kind, str) else ServiceFailed
+        words = plain(message, limit=500) if isinstance(message, str) else ""
         kept = f"; {len(self.text)} characters had arrived" if self._text else ""
-        return kind(
-            f"the service broke off: {words}{kept}",
-            cure="ask again in a while",
-            may_have_been_billed=bool(self._text),
+        return failure(
+            f"the service broke off: {words or 'no reason given'}{kept}",
+            cure="repeating it cannot help" if failure in _FINAL else "ask again in a while",
+            request_id=request_id if isinstance(request_id, str) else None,
+            may_have_been_billed=self._message is not None,
         )
-
-    def _require(self, holds: object, what: str) -> None:
-        if not holds:
-            raise self._broken(what)
 
     def _broken(self, what: str) -> UnreadableAnswer:
         return UnreadableAnswer(f"the stream is broken: {what}", cure=_CURE, text=self.text)
 
 
-def _joined(content: list[Any], kind: str, name: str) -> str:
+def _joined(content: list[Any], kind: str) -> str:
     return "".join(
-        block[name]
+        block[kind]
         for block in content
         if isinstance(block, Mapping)
         and block.get("type") == kind
-        and isinstance(block.get(name), str)
+        and isinstance(block.get(kind), str)
     )
+
+
+def _is_whole(block: object) -> bool:
+    """Whether a block has a type and its words; those of thinking may be withheld."""
+    if not isinstance(block, Mapping) or not isinstance(block.get("type"), str):
+        return False
+    of, words = block["type"], block.get(block["type"])
+    return isinstance(words, str) or of not in _WORDY or (of == "thinking" and words is None)
 
 
 def _usage(usage: object, text: str) -> Usage:
     found = usage if isinstance(usage, Mapping) else {}
-    names = (
-        "input_tokens",
-        "output_tokens",
-        "cache_read_input_tokens",
-        "cache_creation_input_tokens",
-    )
-    counts = [found.get(name) for name in names]
+    plain_counts = [found.get(name) for name in ("input_tokens", "output_tokens")]
     # Caches may be absent or null; the two plain counts may not.
-    if any(not _is_count(count) for count in counts[:2]) or any(
-        count is not None and not _is_count(count) for count in counts[2:]
-    ):
+    caches = [found.get(f"cache_{name}_input_tokens") for name in ("read", "creation")]
+    counts = [*plain_counts, *(0 if count is None else count for count in caches)]
+    if not all(_is_count(count) for count in counts):
         raise UnreadableAnswer("the reply's token counts cannot be read", cure=_CURE, text=text)
     return Usage(*(int(count or 0) for count in counts))
 
@@ -405,7 +442,8 @@ def _usage(usage: object, text: str) -> Usage:
 def _is_count(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(value) and 0 <= value <= _MOST_TOKENS and value == int(value)
+    # The bounds come first: they hold off what is not finite or too long for a float.
+    return 0 <= value <= _MOST_TOKENS and value == int(value)
 
 
 def _kind(value: object) -> str:

@@ -1,6 +1,8 @@
 """Replies are believed only when they are whole, and a stream equals its message."""
 
 import copy
+import json
+import time
 from typing import Any
 
 import pytest
@@ -43,18 +45,41 @@ def text(words: str) -> dict[str, Any]:
     return {"type": "text", "text": words}
 
 
+PIECES = {
+    "text": ("text_delta", "text"),
+    "thinking": ("thinking_delta", "thinking"),
+    "signature": ("signature_delta", "signature"),
+}
+
+
+def taken_apart(block: dict[str, Any], cut: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A block as it begins, and the deltas that make it whole."""
+    empty, deltas = dict(block), []
+    for field, (kind, name) in PIECES.items():
+        if field in block:
+            empty[field], words = "", block[field]
+            deltas += [{"type": kind, name: words[i : i + cut]} for i in range(0, len(words), cut)]
+    if "input" in block:
+        empty["input"], words = {}, json.dumps(block["input"])
+        deltas += [
+            {"type": "input_json_delta", "partial_json": words[i : i + cut]}
+            for i in range(0, len(words), cut)
+        ]
+    if "citations" in block:
+        empty["citations"] = []
+        deltas += [{"type": "citations_delta", "citation": each} for each in block["citations"]]
+    return empty, deltas
+
+
 def events_of(whole: dict[str, Any], cut: int) -> list[dict[str, Any]]:
     """The stream that a service would send for a message, in pieces of ``cut`` characters."""
     start = copy.deepcopy(whole)
     start |= {"content": [], "stop_reason": None, "usage": whole["usage"] | {"output_tokens": 1}}
     events: list[dict[str, Any]] = [{"type": "message_start", "message": start}, {"type": "ping"}]
     for index, block in enumerate(whole["content"]):
-        name = {"text": "text", "thinking": "thinking"}[block["type"]]
-        empty = {"type": block["type"], name: ""}
+        empty, deltas = taken_apart(block, cut)
         events.append({"type": "content_block_start", "index": index, "content_block": empty})
-        for at in range(0, len(block[name]), cut):
-            delta = {"type": f"{name}_delta", name: block[name][at : at + cut]}
-            events.append({"type": "content_block_delta", "index": index, "delta": delta})
+        events += [{"type": "content_block_delta", "index": index, "delta": d} for d in deltas]
         events.append({"type": "content_block_stop", "index": index})
     delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
     counted = {"output_tokens": whole["usage"]["output_tokens"]}
@@ -70,10 +95,19 @@ def read(events: list[dict[str, Any]]) -> Response:
     return reader.response()
 
 
+words = st.text(max_size=30)
 blocks = st.lists(
     st.one_of(
-        st.builds(text, st.text(min_size=1, max_size=40)),
-        st.builds(lambda w: {"type": "thinking", "thinking": w}, st.text(min_size=1, max_size=20)),
+        st.builds(text, words),
+        st.builds(
+            lambda said, cited: text(said) | {"citations": cited},
+            words,
+            st.lists(st.fixed_dictionaries({"cited_text": words}), min_size=1, max_size=3),
+        ),
+        st.builds(lambda w, s: {"type": "thinking", "thinking": w, "signature": s}, words, words),
+        st.builds(lambda data: {"type": "redacted_thinking", "data": data}, words),
+        st.builds(lambda given: {"type": "tool_use", "name": "n", "input": {"a": given}}, words),
+        st.builds(lambda data: {"type": "new_kind", "data": data}, words),
     ),
     max_size=4,
 )
@@ -83,14 +117,18 @@ blocks = st.lists(
 def test_a_stream_reads_like_its_message(
     content: list[dict[str, Any]], cut: int, tokens: int
 ) -> None:
-    whole = message(*content, usage={"input_tokens": tokens, "output_tokens": tokens})
-    streamed, plain = read(events_of(whole, cut)), parse_response(whole)
-    assert (streamed.text, streamed.thinking, streamed.usage, streamed.stop_reason) == (
-        plain.text,
-        plain.thinking,
-        plain.usage,
-        plain.stop_reason,
-    )
+    counted = {"input_tokens": tokens, "output_tokens": tokens, "cache_read_input_tokens": 7}
+    whole = message(*content, usage=counted)
+    events = events_of(whole, cut)
+    before = copy.deepcopy(events)
+    assert read(events) == parse_response(whole)
+    assert events == before
+
+
+def test_half_a_million_words_are_read_in_no_time() -> None:
+    started = time.monotonic()
+    assert len(read(events_of(message(text("abcdef" * 200_000)), 6)).text) == 1_200_000
+    assert time.monotonic() - started < 5
 
 
 def test_blocks_are_read_by_type_not_by_place() -> None:
@@ -119,6 +157,17 @@ BROKEN: list[Any] = [
     message(usage={"input_tokens": -1, "output_tokens": 1}),
     message(usage={"input_tokens": "9", "output_tokens": 1}),
     message(usage={"input_tokens": 10**13, "output_tokens": 1}),
+    message(usage={"input_tokens": 10**400, "output_tokens": 1}),
+    message(usage={"input_tokens": float("inf"), "output_tokens": 1}),
+    message(usage={"input_tokens": 1.5, "output_tokens": 1}),
+    message(stop_reason=""),
+    message(role="user"),
+    message(id={}),
+    message(None),  # type: ignore[arg-type] - broken on purpose
+    message({}),
+    message({"type": "text"}),
+    message({"type": "text", "text": None}),
+    message({"type": "thinking", "thinking": 5}),
     message(usage={"input_tokens": 1, "output_tokens": 1, "cache_read_input_tokens": "many"}),
 ]
 
@@ -163,12 +212,87 @@ def test_text_after_the_end_is_refused() -> None:
         read([*GOOD, GOOD[2]])
 
 
+def start(index: Any = 0, kind: str = "text", **more: Any) -> dict[str, Any]:
+    block = {"type": kind, **more}
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def delta(kind: str, index: Any = 0, **more: Any) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **more}}
+
+
+BEGUN, END = GOOD[0], GOOD[-2:]
+WORDS = delta("text_delta", text="a")
+STOP = {"type": "content_block_stop", "index": 0}
+DISORDER: dict[str, list[dict[str, Any]]] = {
+    "no beginning": [start(text="a")],
+    "two beginnings": [BEGUN, BEGUN],
+    "a beginning with words": [BEGUN | {"message": message(text("a"))}],
+    "a block left out": [BEGUN, start(text="a"), STOP, start(2, text="b")],
+    "a block twice": [BEGUN, start(text="a"), STOP, start(text="a")],
+    "a block within a block": [BEGUN, start(text="a"), start(1, text="b")],
+    "a block after the end": [BEGUN, END[0], start(text="a")],
+    "a block with a word for a number": [BEGUN, start("0", text="a")],
+    "a block whose type is a list": [BEGUN, start() | {"content_block": {"type": []}}, WORDS],
+    "a block with no number": [BEGUN, start(False, text="a")],
+    "a piece for another block": [BEGUN, start(text=""), delta("text_delta", 1, text="a")],
+    "text within thinking": [BEGUN, start(kind="thinking", thinking=""), WORDS],
+    "thinking within text": [BEGUN, start(text=""), delta("thinking_delta", thinking="a")],
+    "text that is a number": [BEGUN, start(text=5), WORDS],
+    "a piece that is a number": [BEGUN, start(text=""), delta("text_delta", text=5)],
+    "a stop twice": [BEGUN, start(text="a"), STOP, STOP],
+    "an end within a block": [BEGUN, start(text="a"), END[0]],
+    "the last word within a block": [BEGUN, start(text="a"), END[1]],
+    "an end after the end": [*GOOD, END[0]],
+    "the last word twice": [*GOOD, END[1]],
+    "usage that is a number": [BEGUN | {"message": message(usage=5)}, *END],
+    "no reason for the end": [BEGUN, start(text="a"), STOP, END[1]],
+    "no words in a block": [BEGUN, start(), STOP, *END],
+}
+
+
+@pytest.mark.parametrize("name", DISORDER)
+def test_events_out_of_order_are_refused_and_the_words_kept(name: str) -> None:
+    reader = StreamReader()
+    with pytest.raises(UnreadableAnswer) as caught:  # noqa: PT012 - the reading is one act
+        for event in DISORDER[name]:
+            reader.feed(event)
+        reader.response()
+    assert caught.value.text == reader.text
+
+
+def test_a_tool_input_that_is_cut_short_does_not_hide_that_the_answer_is() -> None:
+    cut = delta("input_json_delta", partial_json='{"a": ')
+    end = {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}
+    response = read([BEGUN, start(kind="tool_use", input={}), cut, STOP, end, END[1]])
+    with pytest.raises(Truncated):
+        require_usable(response)
+
+
+def test_pieces_of_a_block_yet_unknown_are_kept_and_not_shown() -> None:
+    response = read([BEGUN, start(kind="new_kind"), WORDS, delta("new_delta"), STOP, *END])
+    assert response.text == ""
+    assert response.raw["content"] == [{"type": "new_kind", "text": "a"}]
+
+
+def test_null_at_the_end_means_as_before() -> None:
+    late = {
+        "type": "message_delta",
+        "delta": {"stop_reason": None},
+        "usage": {"input_tokens": None},
+    }
+    response = read([*GOOD[:-1], late, END[1]])
+    assert (response.stop_reason, response.usage.input_tokens) == ("end_turn", 10)
+
+
 def test_unknown_events_and_pings_pass() -> None:
     strange = [{"type": "new_event"}, {"type": "ping"}, {}]
     assert read([*strange, *GOOD, *strange]).text == "one two three"
 
 
-@pytest.mark.parametrize("event", [None, "x", [], 3, {"type": "content_block_delta"}])
+@pytest.mark.parametrize(
+    "event", [None, "x", [], 3, {"type": "content_block_delta"}, {"type": None}, {"index": 0}]
+)
 def test_a_strange_event_is_refused(event: Any) -> None:
     with pytest.raises(UnreadableAnswer):
         StreamReader().feed(event)
@@ -195,9 +319,26 @@ def test_an_error_after_words_may_have_been_billed() -> None:
     assert caught.value.may_have_been_billed
 
 
-@pytest.mark.parametrize("reason", ["max_tokens", "model_context_window_exceeded"])
-def test_a_cut_answer_is_truncated_and_keeps_its_words(reason: str) -> None:
-    with pytest.raises(Truncated) as caught:
+def test_an_error_names_the_request_and_says_whether_to_repeat_it() -> None:
+    event = {"type": "error", "error": {"type": "billing_error"}, "request_id": "req_1"}
+    with pytest.raises(BackendError, match="cannot help") as caught:
+        StreamReader().feed(event)
+    assert caught.value.request_id == "req_1"
+    assert not caught.value.may_have_been_billed
+
+
+@pytest.mark.parametrize("reason", ["end_turn", "stop_sequence", "tool_use", "pause_turn", "new"])
+def test_any_other_end_is_usable(reason: str) -> None:
+    response = parse_response(message(text("A door."), stop_reason=reason))
+    assert require_usable(response) is response
+
+
+@pytest.mark.parametrize(
+    ("reason", "cure"),
+    [("max_tokens", "raise max_tokens"), ("model_context_window_exceeded", "fewer or smaller")],
+)
+def test_a_cut_answer_is_truncated_and_keeps_its_words(reason: str, cure: str) -> None:
+    with pytest.raises(Truncated, match=cure) as caught:
         require_usable(parse_response(message(text("half an"), stop_reason=reason)))
     assert caught.value.text == "half an"
 
@@ -232,3 +373,17 @@ def test_whatever_comes_is_an_error_of_ours(value: Any) -> None:
             action()
         except NbvisionError as error:
             assert error.value  # noqa: PT017 - any other exception fails the test
+
+
+@given(st.data())
+def test_a_stream_with_one_event_damaged_is_an_answer_or_an_error_of_ours(data: Any) -> None:
+    events = copy.deepcopy(GOOD)
+    event = data.draw(st.sampled_from(events))
+    inner = [event, *(value for value in event.values() if isinstance(value, dict))]
+    place = data.draw(st.sampled_from(inner))
+    junk = st.none() | st.integers() | st.just([]) | st.just({})
+    place[data.draw(st.sampled_from(sorted(place)))] = data.draw(junk)
+    try:
+        assert read(events).text in "one two three"
+    except NbvisionError as error:
+        assert error.value  # noqa: PT017 - any other exception fails the test

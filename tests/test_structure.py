@@ -12,7 +12,16 @@ PACKAGE = Path(nbvision.__file__).parent
 # A module imports only from rows above its own.
 ROWS = [
     {"errors", "geometry", "markup"},
-    {"findings", "fetching", "catalogue", "image_formats", "live", "prompts", "samples"},
+    {
+        "findings",
+        "fetching",
+        "catalogue",
+        "image_formats",
+        "json_reader",
+        "live",
+        "prompts",
+        "samples",
+    },
     {"decoding"},
     {"source_image"},
     {"images"},
