@@ -267,9 +267,9 @@ class StreamReader:
         BackendError
             If the event is an error of the service's.
         """
-        if not isinstance(event, Mapping) or (event and not isinstance(event.get("type"), str)):
-            raise self._broken(f"an event that is {_kind(event)} or has no name")
-        match event.get("type"):
+        if not isinstance(event, Mapping):
+            raise self._broken(f"an event that is {_kind(event)}")
+        match self._type_of(event) if event else "ping":
             case "error":
                 raise self._failure(event)
             case "message_start":
@@ -321,20 +321,17 @@ class StreamReader:
         index, block = event.get("index"), event.get("content_block")
         has_ended = self._place().get("stop_reason") is not None
         is_next = not isinstance(index, bool) and index == len(self._blocks)
-        is_block = isinstance(block, Mapping) and isinstance(block.get("type"), str)
-        if has_ended or not is_next or not is_block:
+        if has_ended or not is_next or not isinstance(block, Mapping):
             raise self._broken("a block out of order")
         self._is_open, self._pieces, self._citations = True, {}, []
         self._blocks.append(dict(block))
-        return self._said(block.get("text")) if block.get("type") == "text" else ""
+        return self._said(block.get("text")) if self._type_of(block) == "text" else ""
 
     def _extend_block(self, event: Mapping[str, Any]) -> str:
         delta = event.get("delta")
         if not self._is_the_open_one(event) or not isinstance(delta, Mapping):
             raise self._broken("a piece of no block")
-        block, kind = self._blocks[-1], delta.get("type")
-        if not isinstance(kind, str):
-            raise self._broken("a piece without a name")
+        block, kind = self._blocks[-1], self._type_of(delta)
         if kind == "input_json_delta":
             self._append("partial_json", delta)
         elif kind == "citations_delta":
@@ -342,10 +339,10 @@ class StreamReader:
         elif kind in _PIECES:
             of, name = _PIECES[kind]
             # A block of a type yet unknown may be made of known pieces; it is not shown.
-            if block.get("type") != of and block.get("type") in _WORDY:
+            if block["type"] != of and block["type"] in _WORDY:
                 raise self._broken(f"a {of} piece in another block")
             piece = self._append(name, delta)
-            return self._said(piece) if block.get("type") == of == name == "text" else ""
+            return self._said(piece) if block["type"] == name == "text" else ""
         return ""
 
     def _append(self, name: str, delta: Mapping[str, Any]) -> str:
@@ -360,6 +357,11 @@ class StreamReader:
             return ""
         self._text.append(piece)
         return piece
+
+    def _type_of(self, part: Mapping[str, Any]) -> str:
+        if not isinstance(part.get("type"), str):
+            raise self._broken("a part without a type")
+        return str(part["type"])
 
     def _is_the_open_one(self, event: Mapping[str, Any]) -> bool:
         index = event.get("index")
@@ -382,12 +384,9 @@ class StreamReader:
         delta, usage = event.get("delta"), event.get("usage")
         message = self._place()
         # Fields and counts are cumulative: the last one holds; null means "as before".
-        if isinstance(delta, Mapping):
-            message |= {
-                name: value
-                for name, value in delta.items()
-                if name not in _FIXED and (value is not None or name not in message)
-            }
+        for name, value in delta.items() if isinstance(delta, Mapping) else ():
+            if name not in _FIXED and (value is not None or name not in message):
+                message[name] = value
         if isinstance(usage, Mapping) and isinstance(before := message.get("usage") or {}, Mapping):
             counted = {name: value for name, value in usage.items() if value is not None}
             message["usage"] = {**before, **counted}

@@ -42,7 +42,7 @@ class Watched:
         self.is_done.set()
 
     def assert_left(self) -> None:
-        assert self.is_done.wait(6)
+        assert self.is_done.wait(30)
         assert self.left_after_seconds is not None
 
 
