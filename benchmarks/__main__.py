@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import folder, importing, pictures, preparing
+from benchmarks import choices, folder, importing, pictures, preparing
 
 
 def report() -> Iterator[str]:
@@ -19,6 +19,7 @@ def report() -> Iterator[str]:
         paths = pictures.make(Path(scratch))
         yield from preparing.report(paths)
         yield from folder.report(paths)
+        yield from choices.report(paths)
     yield from importing.report()
 
 

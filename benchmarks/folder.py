@@ -3,8 +3,10 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbvision as nv
+from benchmarks.pictures import make
 from benchmarks.pipelines import naive, pyvips_thumbnail
 from nbvision.catalogue import find_model, find_platform
 from nbvision.inspection import prepare_all
@@ -36,3 +38,8 @@ def report(paths: dict[str, Path]) -> Iterator[str]:
         + ", ".join(f"{name} {base / seconds:.1f}" for name, seconds in spent.items())
         + ".\n"
     )
+
+
+if __name__ == "__main__":
+    with TemporaryDirectory() as scratch:
+        print(*report(make(Path(scratch))), sep="\n")

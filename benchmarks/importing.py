@@ -38,3 +38,7 @@ def report() -> Iterator[str]:
         )
         + ".\n"
     )
+
+
+if __name__ == "__main__":
+    print(*report(), sep="\n")

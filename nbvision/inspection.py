@@ -75,7 +75,8 @@ def prepare(
     model, backend
         For whom; see the module's rule.
     exact
-        Resize from the full decode, whatever it costs: for reading the smallest print.
+        Resize from the full decode and send without loss, whatever it costs: for the smallest
+        print.
 
     Raises
     ------

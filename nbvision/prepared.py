@@ -8,7 +8,7 @@ file but its pixels goes on.
 import base64
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import ceil
@@ -19,7 +19,7 @@ from PIL import Image
 from nbvision.catalogue import Model, Platform
 from nbvision.decoding import guarded, turn_upright
 from nbvision.errors import LimitExceeded
-from nbvision.findings import Finding, Findings, Level
+from nbvision.findings import Finding, Findings
 from nbvision.geometry import Fit, Size
 from nbvision.images import DecodedFrame, SourceImage
 from nbvision.markup import bundle, figure, image_tag
@@ -27,12 +27,17 @@ from nbvision.preflight import resized_note
 
 __all__ = ["PreparedImage", "prepare_image"]
 
-# Decoding to at least 1.25 times the target keeps text as sharp as a full decode does; at
-# less, the reduced decode costs it about 10 dB (benchmarks/README.md).
-_MARGIN = 1.25
-# Photographs and noisy scans have hardly a pixel equal to its neighbour; drawings, screens
-# and clean pages have most. Between the two lies a wide gap (tests/test_prepared.py).
-_FLAT_SHARE = 0.5
+# How many times the target a reduced decode is at least. Against a full decode a photograph
+# keeps 52 dB of light at 1.25; clean text would fall to 33 to 43 dB there, and keeps 46 or
+# more at 2. Twice also bounds what a huge drawing takes: less than 4 x 4 targets of pixels.
+_PHOTO_MARGIN = 1.25
+_FLAT_MARGIN = 2.0
+# The share of pixels that equal their right-hand neighbour, measured as decoded: photographs
+# 0.07 to 0.18, one enlarged threefold 0.33, noisy scans 0.05; half a screenshot and half a
+# photograph 0.50 to 0.56, pages as JPEG 0.65 to 0.82, screens, plots and drawings 0.90 to 1.
+# A photograph taken for a drawing costs bytes; a page taken for a photograph costs letters.
+_FLAT_SHARE = 0.4
+_SAMPLED_ROWS = 256
 _STRIPS = 4
 _WORTH_STRIPS = 1_000_000  # pixels below which threads cost more than they save
 _PHOTO_QUALITIES = (90, 85, 80, 75, 65, 55)
@@ -128,41 +133,73 @@ def prepare_image(
     platform
         Its limits decide how many bytes there may be.
     exact
-        Resize from the full decode, whatever it costs in time and memory.
+        Resize from the full decode and send without loss, whatever it costs in time, memory
+        and bytes.
 
     Raises
     ------
     DamagedImage
         If the picture does not decode.
     LimitExceeded
-        If even the lowest quality is over the platform's limit.
+        If even the lowest quality, or with ``exact`` the lossless picture, is over the
+        platform's limit.
+
+    Examples
+    --------
+    >>> from nbvision.catalogue import find_model, find_platform
+    >>> from nbvision.images import open_image
+    >>> wide = open_image(Image.new("RGB", (3000, 1000), "teal"))
+    >>> ready = prepare_image(wide, find_model("claude-haiku-4-5"), find_platform("bedrock"))
+    >>> ready.media_type, ready.fit.resized, ready.visual_tokens
+    ('image/png', Size(width=1568, height=523), 1064)
     """
     fit = Fit.of(image.size, model.tier, crop_origin=image.crop_origin)
-    frame = _resized(image, fit, exact=exact)
-    is_flat = _is_flat(frame)
-    if is_flat and image.format == "JPEG" and not exact:
-        # Drawings and text lose most by a reduced decode, and are rare as JPEG.
-        frame = _resized(image, fit, exact=True)
-    best = (_FLAT_QUALITIES if is_flat else _PHOTO_QUALITIES)[0]
-    lossless = image.is_lossless_source
-    for media_type, quality, data in _encodings(frame, is_flat=is_flat, is_lossless=lossless):
+    decoded, is_flat = _decoded(image, fit, exact=exact)
+    frame = _resized(decoded, fit, image.format)
+    del decoded  # the encoder need not have the large picture beside it
+    lossless = exact or (is_flat and image.is_lossless_source)
+    qualities = () if exact else _FLAT_QUALITIES if is_flat else _PHOTO_QUALITIES
+    for number, encoded in enumerate(_encodings(frame, qualities, lossless=lossless)):
+        media_type, quality, data = encoded
         if not _is_over(len(data), platform):
-            findings = Findings((*image.findings, *_notes(fit, media_type, quality, data, best)))
+            how = "flat graphics or text, so PNG" if is_flat else "PNG, as exact=True asks for"
+            how = how if quality is None else f"JPEG at quality {quality}"
+            note = _encoded_note(
+                f"{how}, {len(data) / 1000:.0f} kB as {media_type}", is_over_at_first=number > 0
+            )
+            findings = Findings((*image.findings, *resized_note(fit), note))
             return PreparedImage(data, media_type, fit, findings, image)
     raise LimitExceeded(
-        f"{image.source} has {len(data) / 1e6:.1f} MB at {fit.resized} and the lowest quality",
+        f"{image.source} has {len(data) / 1e6:.1f} MB at {fit.resized} "
+        + ("without loss" if exact else "and the lowest quality"),
         limit=_limit_in_words(platform),
-        cure="send a crop, or a smaller picture",
+        cure="leave out exact=True, or send a crop" if exact else "send a crop",
     )
 
 
-def _resized(image: SourceImage, fit: Fit, *, exact: bool) -> Image.Image:
+def _decoded(image: SourceImage, fit: Fit, *, exact: bool) -> tuple[DecodedFrame, bool]:
+    """Return the pixels to resize from, and whether they are flat graphics or text."""
+    if exact:
+        decoded = image.decode()
+        return decoded, _is_flat(decoded)
+    decoded = image.decode(_times(fit.resized, _PHOTO_MARGIN))
+    is_flat = _is_flat(decoded)
+    was_reduced = decoded.image.width * decoded.image.height < image.full_size.pixels
+    if is_flat and was_reduced:
+        # Drawings and text are rare as JPEG, so that looking twice costs little on the whole.
+        decoded = image.decode(_times(fit.resized, _FLAT_MARGIN))
+    return decoded, is_flat
+
+
+def _times(size: Size, factor: float) -> Size:
+    return Size(ceil(size.width * factor), ceil(size.height * factor))
+
+
+def _resized(decoded: DecodedFrame, fit: Fit, kind: str) -> Image.Image:
     width, height = fit.resized
-    at_least = None if exact else Size(ceil(width * _MARGIN), ceil(height * _MARGIN))
-    decoded = image.decode(at_least)
     sideways = decoded.orientation >= 5  # noqa: PLR2004 - EXIF: from 5 on the sides are swapped
     stored = (height, width) if sideways else (width, height)
-    with guarded(image.format):
+    with guarded(kind):
         return turn_upright(_lanczos(decoded, stored), decoded.orientation)
 
 
@@ -192,27 +229,35 @@ def _lanczos(decoded: DecodedFrame, size: tuple[int, int]) -> Image.Image:
     return resized
 
 
-def _is_flat(frame: Image.Image) -> bool:
-    """Whether most pixels equal their right-hand neighbour; looks at every eighth row."""
+def _is_flat(decoded: DecodedFrame) -> bool:
+    """Whether many pixels equal their right-hand neighbour; looks at 256 rows at most.
+
+    A picture one pixel wide has no neighbours and counts as flat: it costs nothing either way.
+    """
     import numpy as np
 
-    rows = np.asarray(frame)[::8]
-    if rows.shape[1] == 1:
-        rows = np.asarray(frame).transpose(1, 0, 2)
-    same = (rows[:, 1:] == rows[:, :-1]).all(axis=2)
+    left, top, right, bottom = (int(edge) for edge in decoded.box)
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    rows = decoded.image.resize(
+        (right - left, min(bottom - top, _SAMPLED_ROWS)),
+        Image.Resampling.NEAREST,
+        box=(left, top, right, bottom),
+    )
+    # Four bytes a pixel: three channels are compared as one number.
+    pixels = np.frombuffer(rows.tobytes("raw", "RGBX"), dtype=np.uint32).reshape(rows.height, -1)
+    same = pixels[:, 1:] == pixels[:, :-1]
     return bool(same.size == 0 or same.mean() >= _FLAT_SHARE)
 
 
 def _encodings(
-    frame: Image.Image, *, is_flat: bool, is_lossless: bool
+    frame: Image.Image, qualities: Sequence[int], *, lossless: bool
 ) -> Iterator[tuple[str, int | None, bytes]]:
     """Yield media type, quality (None for lossless) and bytes, the best first."""
-    # What a JPEG has lost, a PNG of it does not bring back; it only costs time and bytes.
-    if is_flat and is_lossless:
+    if lossless:
         data = io.BytesIO()
         frame.save(data, "PNG", compress_level=3)
         yield "image/png", None, data.getvalue()
-    for quality in _FLAT_QUALITIES if is_flat else _PHOTO_QUALITIES:
+    for quality in qualities:
         data = io.BytesIO()
         frame.save(data, "JPEG", quality=quality, subsampling=0)
         yield "image/jpeg", quality, data.getvalue()
@@ -231,11 +276,8 @@ def _limit_in_words(platform: Platform) -> str:
     return f"{(platform.image_base64_limit or 0) / 1e6:.0f} MB of base64 on {platform.name}"
 
 
-def _notes(
-    fit: Fit, media_type: str, quality: int | None, data: bytes, best: int
-) -> Iterator[Finding]:
-    yield from resized_note(fit)
-    how = "flat graphics or text, so PNG" if quality is None else f"JPEG at quality {quality}"
-    level: Level = "info" if quality in {None, best} else "warn"
-    cure = "" if level == "info" else "the byte limit asked for it; a crop keeps more"
-    yield Finding("encoded", level, f"{how}, {len(data) / 1000:.0f} kB as {media_type}", cure=cure)
+def _encoded_note(value: str, *, is_over_at_first: bool) -> Finding:
+    if not is_over_at_first:
+        return Finding("encoded", "info", value)
+    cure = "the byte limit asked for it; a crop keeps more"
+    return Finding("encoded", "warn", value, cure=cure)

@@ -244,12 +244,12 @@ def test_numbers_that_are_none_do_not_pass(number: str) -> None:
     ids=range(24),
 )
 def test_a_megabyte_of_anything_takes_no_time(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(UnreadableAnswer):
         read_boxes(text, FRAME)
     with pytest.raises(UnreadableAnswer):
         read_json(text)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 boxes = st.lists(

@@ -1,22 +1,26 @@
 """What is sent: the exact size, sharp, within the limits, and nothing of the file but pixels."""
 
 import io
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile_pictures import PEAK, noise, quadrants, saved
+from hostile_pictures import ORIENTATION, PEAK, noise, quadrants, saved
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFilter
+from PIL.PngImagePlugin import PngInfo
 
 import nbvision as nv
 from nbvision.catalogue import find_model, find_platform
 from nbvision.errors import LimitExceeded
 from nbvision.geometry import Fit
 from nbvision.images import open_image
-from nbvision.prepared import PreparedImage, _lanczos, prepare_image
+from nbvision.prepared import PreparedImage, _decoded, _is_flat, _lanczos, _resized, prepare_image
 
 STANDARD, HIGH = find_model("claude-haiku-4-5"), find_model("claude-opus-5-5")
 API = find_platform("anthropic")
@@ -72,6 +76,28 @@ def test_strips_and_panoramas_keep_at_least_a_pixel(size: tuple[int, int]) -> No
     assert not Fit.of(ready.fit.resized, STANDARD.tier).is_resized
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "GIF", "pixels"])
+@pytest.mark.parametrize("flat", [True, False], ids=["as PNG", "as JPEG"])
+def test_nothing_of_any_format_but_its_pixels_goes_on(kind: str, flat: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    image = quadrants((1900, 300)) if flat else noise((1900, 300))
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET-EXIF"
+    words = PngInfo()
+    words.add_text("Comment", "SECRET-TEXT")
+    hidden = {"comment": b"SECRET", "exif": exif.tobytes(), "xmp": b"SECRET", "icc_profile": b"no"}
+    extra: dict[str, object] = {
+        "PNG": {"exif": exif, "pnginfo": words},
+        "TIFF": {"exif": exif, "description": "SECRET"},
+        "WEBP": {"exif": exif, "xmp": b"SECRET", "lossless": True},
+        "GIF": {"comment": b"SECRET"},
+        "pixels": {},
+    }[kind]
+    image.info.update(hidden if kind == "pixels" else {})
+    ready = prepared(image if kind == "pixels" else saved(image, kind, **extra) + b"SECRET" * 2)
+    assert b"SECRET" not in ready.data
+    assert not set(Image.open(io.BytesIO(ready.data)).info) & {"exif", "comment", "icc_profile"}
+
+
 def test_nothing_of_the_file_but_its_pixels_goes_on() -> None:
     exif = Image.Exif()
     exif[0x010E], exif[0x8298] = "SECRET-DESCRIPTION", "SECRET-OWNER"
@@ -98,6 +124,48 @@ def test_photographs_become_jpeg_and_drawings_and_text_png(
     image: Image.Image, media_type: str
 ) -> None:
     assert prepared(image).media_type == media_type
+
+
+def sky(grain: float) -> Image.Image:
+    """A smooth gradient, as a sky is, with the grain of a sensor."""
+    light = np.broadcast_to(np.linspace(60, 200, 1800)[None, :, None], (1200, 1800, 3))
+    grains = np.random.default_rng(3).normal(0, grain, light.shape)
+    return Image.fromarray(np.clip(light + grains, 0, 255).astype(np.uint8))
+
+
+def screenshot(*, photo: bool) -> Image.Image:
+    """Dark words on a window, with a photograph in its right half or none."""
+    window = text_page((1800, 1200))
+    if photo:
+        window.paste(photo_like((800, 1000)), (950, 100))
+    return window
+
+
+def plot() -> Figure:
+    figure = Figure(figsize=(8, 5), dpi=150)
+    axes = figure.add_subplot()
+    axes.plot(np.random.default_rng(5).normal(size=500).cumsum(), label="walk")
+    axes.legend()
+    return figure
+
+
+@pytest.mark.parametrize(
+    ("source", "is_flat"),
+    [
+        (sky(2), False),
+        (sky(0.7), False),
+        (saved(photo_like((4000, 3000)), "JPEG", quality=40), False),
+        (saved(sky(4), "JPEG", quality=90), False),
+        (screenshot(photo=False), True),
+        (screenshot(photo=True), True),
+        (plot(), True),
+        (saved(text_page(), "JPEG", quality=70), True),
+        (saved(text_page(), "JPEG", quality=95), True),
+    ],
+    ids=["sky", "fine sky", "strong", "jpeg sky", "screen", "both", "plot", "page 70", "page 95"],
+)
+def test_photographs_are_told_from_drawings_and_text(source: object, is_flat: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    assert _is_flat(open_image(source).decode()) == is_flat
 
 
 @pytest.mark.parametrize("name", nv.samples.names())
@@ -178,6 +246,65 @@ def test_strips_join_without_a_seam(size: tuple[int, int]) -> None:
     assert difference.max() <= 1
 
 
+def turned(image: Image.Image, orientation: int) -> bytes:
+    """Save an upright picture as a camera would that was held another way."""
+    turns = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    stored = image.transpose(turns[orientation]) if orientation > 1 else image
+    return saved(stored, "JPEG", quality=95, subsampling=0, exif=exif)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_turn_gives_the_upright_frame(orientation: int) -> None:
+    image = photo_like((2700, 2000))
+    ready = prepared(turned(image, orientation))
+    assert ready.pixels.size == ready.fit.resized == (1285, 952)
+    assert psnr(ready.pixels, reference(image, ready.fit.resized)) >= 43
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_crop_is_the_frame_of_its_part_alone(orientation: int) -> None:
+    image = photo_like((4200, 3000))
+    box = (1301, 402, 3700, 2903)
+    part = open_image(turned(image, orientation)).crop(*box)
+    ready = prepare_image(part, STANDARD, API)
+    assert ready.fit.crop_origin == box[:2]
+    assert psnr(ready.pixels, reference(image.crop(box), ready.fit.resized)) >= 43
+
+
+@pytest.mark.parametrize(
+    ("image", "least"), [(photo_like((4000, 3000)), 46), (text_page(), 45)], ids=["photo", "text"]
+)
+def test_resizing_alone_costs_no_more_than_rounding_would_show(
+    image: Image.Image, least: int
+) -> None:
+    source = open_image(saved(image, "JPEG", quality=92, subsampling=0))
+    fit = Fit.of(source.size, STANDARD.tier)
+    frame = _resized(_decoded(source, fit, exact=False)[0], fit, "JPEG")
+    assert psnr(frame, reference(source.pixels, fit.resized)) >= least
+
+
+def test_exact_is_lossless_or_an_error() -> None:
+    source = open_image(saved(photo_like((1800, 1200)), "JPEG", quality=90))
+    ready = prepare_image(source, STANDARD, API, exact=True)
+    assert ready.media_type == "image/png"
+    assert psnr(ready.pixels, reference(source.pixels, ready.fit.resized)) >= 52
+    tight = replace(API, image_base64_limit=ready.base64_length - 1)
+    with pytest.raises(LimitExceeded, match="without loss"):
+        prepare_image(source, STANDARD, tight, exact=True)
+
+
+def test_a_drawing_too_large_as_png_says_what_it_became() -> None:
+    image = open_image(text_page((900, 1200)))
+    limit = prepare_image(image, STANDARD, API).base64_length - 1
+    ready = prepare_image(image, STANDARD, replace(API, image_base64_limit=limit))
+    note = next(f for f in ready.findings if f.code == "encoded")
+    assert ready.base64_length <= limit
+    assert (note.level, ready.media_type) == ("warn", "image/jpeg")
+    assert "JPEG at quality" in note.value
+
+
 def test_the_same_picture_gives_the_same_bytes() -> None:
     assert prepared(nv.samples.photo).sha256 == prepared(nv.samples.photo).sha256
 
@@ -197,20 +324,26 @@ def test_it_shows_itself_small() -> None:
     assert len(repr(ready)) < 120
 
 
-def test_a_large_photograph_takes_little_memory(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    path = tmp_path / "large.jpg"
-    photo_like((8000, 6000)).save(path, quality=90)
+def peak_of_preparing(path: Path, model: str) -> int:
+    """Return the MB that preparing adds to a fresh process."""
     code = (
         "import sys, nbvision as nv\n"
         "nv.prepare(nv.samples.page)\n"
         f"before = {PEAK}\n"
-        "nv.prepare(sys.argv[1], model='claude-haiku-4-5')\n"
+        "nv.prepare(sys.argv[1], model=sys.argv[2])\n"
         f"print({PEAK} - before)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
-    )
-    assert int(done.stdout) < 60
+    command = [sys.executable, "-c", code, str(path), model]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_a_large_photograph_takes_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large.jpg"
+    photo_like((8000, 6000)).save(path, quality=90)
+    assert peak_of_preparing(path, "claude-haiku-4-5") < 60
+
+
+def test_a_huge_drawing_is_never_decoded_whole(tmp_path: Path) -> None:
+    path = tmp_path / "huge.jpg"
+    Image.new("L", (15_800, 15_800), 255).save(path)
+    assert peak_of_preparing(path, "claude-opus-5-5") < 300
