@@ -6,6 +6,8 @@ an error of ours.
 """
 
 import io
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +28,7 @@ from nbvision.geometry import Size
 from nbvision.image_formats import (
     check_size,
     declared_sizes,
-    is_progressive,
+    is_decoded_by_rows,
     png_orientation_chunk,
     recognise,
     require_whole,
@@ -38,6 +40,7 @@ __all__ = [
     "guarded",
     "notes_on",
     "open_bytes",
+    "orientation_of",
     "to_rgb",
     "turn_upright",
     "turned_note",
@@ -65,7 +68,10 @@ _ORIENTATION = 0x0112
 _MAX_PROFILE_BYTES = 4_000_000
 _STANDARD_STEPS = 3685  # sum of the standard's table for light
 _STRONG_STEPS = _STANDARD_STEPS * 50 / 35
-_WIDEST = 65535.0  # of 16-bit values
+_PROFILE_SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}
+_BAND = 1_000_000  # values that are scaled at a time
+# Pillow remarks on odd metadata; that is said in findings, or in an error, where it matters.
+_REMARKS = r"PIL\.(Tiff|Png)ImagePlugin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,7 @@ def guarded(kind: str) -> Iterator[None]:
         For anything but an error of this package.
     """
     failure: NbvisionError | None = None
+    _hush_remarks()
     try:
         yield
     except NbvisionError:
@@ -159,6 +166,13 @@ def guarded(kind: str) -> Iterator[None]:
         raise failure
 
 
+def _hush_remarks() -> None:
+    """Keep Pillow's remarks out of the notebook; filters cannot be undone among threads."""
+    entry = ("ignore", None, UserWarning, re.compile(_REMARKS), 0)
+    if entry not in warnings.filters:
+        warnings.filterwarnings("ignore", category=UserWarning, module=_REMARKS)
+
+
 def open_bytes(data: bytes) -> tuple[Encoded, list[Finding]]:
     """Return a picture's bytes with what their header says, checked to hold together.
 
@@ -172,18 +186,22 @@ def open_bytes(data: bytes) -> tuple[Encoded, list[Finding]]:
         require_whole(data, kind)
         for stated in declared_sizes(data, kind):
             check_size(stated, is_reducible=False)
-        reducible = kind == "JPEG" and not is_progressive(data)
+        reducible = kind == "JPEG" and is_decoded_by_rows(data)
         image = _open(data, kind)
         size = check_size(image.size, is_reducible=reducible)
-        orientation, findings = _orientation(image, data, kind)
+        block = png_orientation_chunk(data) if kind == "PNG" else b""
+        orientation, findings = orientation_of(image, block)
         if kind == "TIFF" and orientation > 1:
             # Pillow turns TIFF by itself, and alone of all formats.
             findings.append(turned_note(orientation))
             orientation = 1
-        encoded = Encoded(data, kind, size, image.mode, orientation, _frames(image, kind))
-        # JPEG and PNG have shown that they are whole; the others show it by decoding.
+        frames = _frames(image, kind)
+        # JPEG and PNG have shown that they are whole; the others show it by decoding, and HEIC
+        # shows only then how large it is.
         if kind not in {"JPEG", "PNG"}:
             image.load()
+            size = check_size(image.size, is_reducible=False)
+        encoded = Encoded(data, kind, size, image.mode, orientation, frames)
         return encoded, findings + notes_on(image) + _compression_note(image)
 
 
@@ -196,12 +214,14 @@ def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return any mode as sRGB over white.
 
-    Transparent places become white. 16-bit values are scaled, not cut; floats from 0 to 1 are
-    scaled, others stretched from their lowest to their highest. A colour profile other than
-    sRGB is applied.
+    Transparent places become white. 16-bit values are scaled, not cut. Floats from 0 to 1 are
+    scaled; wide integers and floats from 0 to 255 are taken as they are; others are stretched
+    from their lowest to their highest. A colour profile other than sRGB is applied.
     """
     profile = image.info.get("icc_profile")
-    if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
+    if image.mode == "La":
+        image = image.convert("LA")
+    if _is_wide(image):
         image = _from_wide_values(image)
     elif _has_transparency(image):
         image = _over_white(image.convert("RGBA"))
@@ -241,13 +261,14 @@ def _frames(image: Image.Image, kind: str) -> int:
     return int(getattr(image, "n_frames", 1))
 
 
-def _orientation(image: Image.Image, data: bytes, kind: str) -> tuple[int, list[Finding]]:
+def orientation_of(image: Image.Image, block: bytes = b"") -> tuple[int, list[Finding]]:
+    """Return the EXIF orientation of an image or block, 1 to 8, and what is to be said of it."""
     try:
-        if kind == "PNG":
+        if block:
             exif = Image.Exif()
-            exif.load(png_orientation_chunk(data))
+            exif.load(block)
         else:
-            exif = image.getexif()
+            exif = Image.Image.getexif(image)
         found = exif.get(_ORIENTATION, 1)
     except ImageError:
         raise
@@ -267,12 +288,14 @@ def notes_on(image: Image.Image) -> list[Finding]:
     notes = []
     if _has_transparency(image):
         notes.append(Finding("flattened", "info", "what is transparent becomes white"))
-    if image.mode in {"CMYK", "LAB", "YCbCr", "HSV", "I", "F"} or image.mode.startswith("I;16"):
+    if image.mode in {"CMYK", "LAB", "YCbCr", "HSV"} or _is_wide(image):
         notes.append(Finding("converted", "info", f"{image.mode} pixels were converted to RGB"))
     profile = image.info.get("icc_profile")
-    if profile and _profile_name(profile) is None:
-        notes.append(Finding("profile", "info", "the colour profile cannot be read; left out"))
-    elif profile and "srgb" not in (_profile_name(profile) or "").lower():
+    name = _profile_name(profile, _mode_before_profile(image)) if profile else ""
+    if name is None:
+        words = "the colour profile cannot be read, or is for other pixels; left out"
+        notes.append(Finding("profile", "info", words))
+    elif profile and "srgb" not in name.lower():
         notes.append(Finding("profile", "info", "the colour profile was applied, giving sRGB"))
     return notes
 
@@ -291,6 +314,10 @@ def _compression_note(image: Image.Image) -> list[Finding]:
     ]
 
 
+def _is_wide(image: Image.Image) -> bool:
+    return image.mode in {"I", "F"} or image.mode.startswith("I;16")
+
+
 def _has_transparency(image: Image.Image) -> bool:
     return image.mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in image.info
 
@@ -304,19 +331,45 @@ def _over_white(image: Image.Image) -> Image.Image:
 def _from_wide_values(image: Image.Image) -> Image.Image:
     import numpy as np
 
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    low, high = float(values.min()), float(values.max())
-    if image.mode == "F" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    elif image.mode != "F" and low >= 0 and high <= _WIDEST:
-        low, high = 0.0, _WIDEST
-    scaled = (values - low) * (255 / (high - low or 1.0))
-    return Image.fromarray(np.rint(scaled).astype(np.uint8)).convert("RGB")
+    values = np.asarray(image)
+    low, high = _range_of(values, image.mode)
+    factor = 255 / (high - low or 1.0)
+    clear = image.info.get("transparency")
+    grey = np.empty(values.shape, np.uint8)
+    # Bands: at once it would take eight bytes a pixel, several times over.
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        band = values[top : top + rows].astype(np.float64)
+        known = np.clip(np.nan_to_num(band, nan=low), low, high)
+        scaled = np.rint((known - low) * factor).astype(np.uint8)
+        if isinstance(clear, int):
+            scaled[band == clear] = 255
+        grey[top : top + rows] = scaled
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _range_of(values: Any, mode: str) -> tuple[float, float]:
+    """Return which values become black and white."""
+    import numpy as np
+
+    if mode not in {"I", "F"}:
+        return 0.0, 65535.0
+    is_finite = np.isfinite(values)
+    if not is_finite.any():
+        return 0.0, 1.0
+    first = values.flat[int(np.argmax(is_finite))]
+    low = float(np.min(values, where=is_finite, initial=first))
+    high = float(np.max(values, where=is_finite, initial=first))
+    # What a range holds says how it was meant: Pillow itself makes floats of 0 to 255.
+    for widest in (1.0, 255.0) if mode == "F" else (255.0, 65535.0):
+        if low >= 0 and high <= widest:
+            return 0.0, widest
+    return low, high
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
     """Return the image in sRGB, or None where the profile does not apply or is sRGB already."""
-    name = _profile_name(profile)
+    name = _profile_name(profile, image.mode)
     if name is None or "srgb" in name.lower():
         return None
     try:
@@ -330,10 +383,18 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
         return None  # made for another mode; viewers leave it out too
 
 
-def _profile_name(profile: bytes) -> str | None:
+def _mode_before_profile(image: Image.Image) -> str:
+    is_made_rgb = _has_transparency(image) or image.mode in {"P", "1"} or _is_wide(image)
+    return "RGB" if is_made_rgb else image.mode
+
+
+def _profile_name(profile: bytes, mode: str) -> str | None:
+    """Return how a profile calls itself, or None if it cannot be read or is for other pixels."""
     if len(profile) > _MAX_PROFILE_BYTES:
         return None
     try:
-        return str(ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))))
+        read = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        is_fitting = read.profile.xcolor_space.strip() == _PROFILE_SPACES.get(mode)
+        return str(ImageCms.getProfileDescription(read)) if is_fitting else None
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None

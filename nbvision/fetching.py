@@ -7,6 +7,7 @@ checked again, no proxies or cookies, and a limit on bytes and seconds.
 
 import http.client
 import ipaddress
+import queue
 import socket
 import ssl
 import threading
@@ -23,11 +24,15 @@ __all__ = ["fetch"]
 _MAX_BYTES = 32_000_000
 _MAX_SECONDS = 15.0
 _MAX_REDIRECTS = 5
+_MAX_ADDRESSES = 4
 _CHUNK = 65_536
 _REDIRECTS = {301, 302, 303, 307, 308}
 _HEADERS = {"User-Agent": "nbvision", "Accept": "image/*", "Accept-Encoding": "identity"}
 _KEPT_IN_TARGET = "/?&=+%:;,@!$'()*~#[]"  # what a path and a query may hold as it is
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Hosts on the public network have addresses in here alone. Around it lie site-local addresses
+# and old ways of writing IPv4 ones, which the standard library takes for global.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -48,6 +53,8 @@ def is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None and not is_public(inner):
             return False
+        if address not in _GLOBAL_UNICAST and address not in _NAT64:
+            return False
     return address.is_global and not address.is_multicast
 
 
@@ -56,6 +63,7 @@ def fetch(
     *,
     may_dial: Callable[[Address], bool] = is_public,
     longest_seconds: float = _MAX_SECONDS,
+    tls: Callable[[], ssl.SSLContext] = ssl.create_default_context,
 ) -> bytes:
     """Return the bytes at an http(s) address.
 
@@ -67,6 +75,8 @@ def fetch(
         Decides on each resolved address; public ones by default.
     longest_seconds
         For all of it, redirects included.
+    tls
+        Makes the rules by which an https server is trusted; the system's by default.
 
     Raises
     ------
@@ -80,11 +90,10 @@ def fetch(
     deadline = time.monotonic() + longest_seconds
     for _ in range(_MAX_REDIRECTS + 1):
         parts = _checked(url)
-        status, location, data = _get(parts, _resolve(parts, may_dial), deadline)
+        addresses = _resolve(parts, may_dial, deadline)
+        status, location, data = _get(parts, addresses, deadline, tls)
         if status in _REDIRECTS and location:
-            url = urljoin(url, location)
-            if parts.scheme == "https" and urlsplit(url).scheme == "http":
-                raise UnsafeSource(f"{_shown(parts)} redirects to an unencrypted address")
+            url = _redirected(parts, location)
             continue
         if status != 200:  # noqa: PLR2004 - OK
             raise ImageNotFound(
@@ -115,19 +124,33 @@ def _checked(url: str) -> SplitResult:
     raise failure
 
 
-def _resolve(parts: SplitResult, may_dial: Callable[[Address], bool]) -> str:
+def _redirected(parts: SplitResult, location: str) -> str:
+    try:
+        url = urljoin(parts.geturl(), location)
+        is_open = urlsplit(url).scheme == "http"
+    except ValueError:
+        failure = UnsafeSource(f"{_shown(parts)} redirects to an address that cannot be read")
+    else:
+        if not (is_open and parts.scheme == "https"):
+            return url
+        failure = UnsafeSource(f"{_shown(parts)} redirects to an unencrypted address")
+    raise failure
+
+
+def _resolve(parts: SplitResult, may_dial: Callable[[Address], bool], deadline: float) -> list[str]:
     host = parts.hostname or ""
     failure: ImageError
     try:
-        # The system's resolver reads every spelling of an address: decimal, octal, short.
-        found = socket.getaddrinfo(host, _port(parts), type=socket.SOCK_STREAM)
-        addresses = [ipaddress.ip_address(str(row[4][0]).partition("%")[0]) for row in found]
+        found = _looked_up(host, _port(parts), deadline)
+        addresses = [ipaddress.ip_address(name.partition("%")[0]) for name in found]
+    except TimeoutError:
+        failure = _too_slow(parts)
     except (OSError, UnicodeError, ValueError):
         failure = ImageNotFound(f"no such host: {plain(host)[:200]}", cure="check the network")
     else:
         # One private address among public ones is how a check is slipped past.
         if addresses and all(may_dial(address) for address in addresses):
-            return str(addresses[0])
+            return [str(address) for address in addresses]
         failure = UnsafeSource(
             f"{plain(host)[:200]} is not a public address",
             limit="no private, loopback or link-local address",
@@ -136,15 +159,44 @@ def _resolve(parts: SplitResult, may_dial: Callable[[Address], bool]) -> str:
     raise failure
 
 
+def _looked_up(host: str, port: int, deadline: float) -> list[str]:
+    """Ask the system's resolver, which reads every spelling: decimal, octal, short.
+
+    It has no time limit of its own and cannot be stopped, so it is left behind instead.
+    """
+    done: queue.SimpleQueue[list[str] | OSError | UnicodeError] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            done.put([str(row[4][0]) for row in rows])
+        except (OSError, UnicodeError) as error:
+            done.put(error)
+
+    threading.Thread(target=look_up, daemon=True).start()
+    try:
+        found = done.get(timeout=max(0.01, deadline - time.monotonic()))
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(found, list):
+        return found
+    raise found
+
+
 def _port(parts: SplitResult) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _get(parts: SplitResult, address: str, deadline: float) -> tuple[int, str, bytes]:
-    """Ask the checked address, under the name that was asked for."""
+def _get(
+    parts: SplitResult,
+    addresses: list[str],
+    deadline: float,
+    tls: Callable[[], ssl.SSLContext],
+) -> tuple[int, str, bytes]:
+    """Ask a checked address, under the name that was asked for."""
     failure: ImageError
     try:
-        with _dial(parts, address, deadline) as connection:
+        with _dial(parts, addresses, deadline, tls) as connection:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("GET", quote(target, safe=_KEPT_IN_TARGET), headers=_HEADERS)
             with connection.getresponse() as reply:
@@ -163,26 +215,30 @@ def _get(parts: SplitResult, address: str, deadline: float) -> tuple[int, str, b
 
 @contextmanager
 def _dial(
-    parts: SplitResult, address: str, deadline: float
+    parts: SplitResult,
+    addresses: list[str],
+    deadline: float,
+    tls: Callable[[], ssl.SSLContext],
 ) -> Iterator[http.client.HTTPConnection]:
-    """Connect to the checked address and to no other; break off at the deadline.
+    """Connect to a checked address and to no other; break off at the deadline.
 
     A timer ends the connection: a server that sends a byte now and then would reset every
     other time limit there is.
     """
     host = parts.hostname or ""
-    left = max(0.01, deadline - time.monotonic())
-    connection = http.client.HTTPConnection(host, parts.port or _port(parts))
-    connection.default_port = _port(parts._replace(netloc=host))
+    connection = http.client.HTTPConnection(host, _port(parts))
+    connection.default_port = 443 if parts.scheme == "https" else 80
     connection.auto_open = 0
-    raw = socket.create_connection((address, _port(parts)), timeout=min(5.0, left))
+    raw = _connected(addresses, _port(parts), deadline)
+    left = max(0.01, deadline - time.monotonic())
     raw.settimeout(left)
-    timer = threading.Timer(left, _break_off, [raw])
+    # TLS takes the socket over; a second handle on the same connection outlives that.
+    handle = raw.dup()
+    timer = threading.Timer(left, _break_off, [handle])
     timer.daemon = True
     timer.start()
     try:
-        is_secret = parts.scheme == "https"
-        context = ssl.create_default_context() if is_secret else None
+        context = tls() if parts.scheme == "https" else None
         wrapped = context.wrap_socket(raw, server_hostname=host) if context else raw
         with closing(wrapped):
             connection.sock = wrapped
@@ -191,11 +247,26 @@ def _dial(
         timer.cancel()
         connection.close()
         raw.close()
+        handle.close()
 
 
-def _break_off(raw: socket.socket) -> None:
+def _connected(addresses: list[str], port: int, deadline: float) -> socket.socket:
+    """Return a connection to the first address that answers; a host's IPv6 one may not."""
+    failure: OSError = TimeoutError()
+    for address in addresses[:_MAX_ADDRESSES]:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        try:
+            return socket.create_connection((address, port), timeout=min(5.0, left))
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _break_off(handle: socket.socket) -> None:
     with suppress(OSError):
-        raw.shutdown(socket.SHUT_RDWR)
+        handle.shutdown(socket.SHUT_RDWR)
 
 
 def _read(reply: http.client.HTTPResponse, parts: SplitResult, deadline: float) -> bytes:

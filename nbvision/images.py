@@ -1,7 +1,7 @@
 """Any picture becomes a `SourceImage`: upright, right-looking RGB that knows where it came from.
 
-Dispatch is on type: a string is a path or an http(s) address, encoded data is bytes. What the
-bytes are is decided by the bytes.
+Dispatch is on type: a string is a path or an address, encoded data is bytes. What the bytes
+are is decided by the bytes.
 """
 
 import base64
@@ -22,10 +22,19 @@ from nbvision.decoding import (
     guarded,
     notes_on,
     open_bytes,
+    orientation_of,
     to_rgb,
     turn_upright,
+    turned_note,
 )
-from nbvision.errors import ImageError, ImageNotFound, ImageTooLarge, UnsafeSource, UnsupportedImage
+from nbvision.errors import (
+    DamagedImage,
+    ImageError,
+    ImageNotFound,
+    ImageTooLarge,
+    UnsafeSource,
+    UnsupportedImage,
+)
 from nbvision.fetching import fetch
 from nbvision.image_formats import check_size
 from nbvision.markup import plain
@@ -33,7 +42,7 @@ from nbvision.source_image import DecodedFrame, SourceImage, source_image
 
 __all__ = ["DecodedFrame", "SourceImage", "open_image"]
 
-_MAX_FILE_BYTES = 500_000_000
+_MAX_FILE_BYTES = 300_000_000
 _ACCEPTED = (
     "a path, an http(s) URL, bytes, a binary file, a Pillow image, a numpy array, "
     "a matplotlib Figure, an upload or a SourceImage"
@@ -46,11 +55,11 @@ def open_image(source: object) -> SourceImage:
     Parameters
     ----------
     source
-        A path (``str``, ``Path``, any ``os.PathLike``); an http(s) address; bytes of a
-        picture or of a ``data:`` URL; a binary file; a Pillow image of any mode; a numpy
-        array of height × width (× 1, 3 or 4), ``bool``, ``uint8``, ``uint16`` or floats from
-        0 to 1; a matplotlib ``Figure``; the value of an ipywidgets ``FileUpload`` with one
-        file; or a `SourceImage`, which is returned as it is.
+        A path (``str``, ``Path``, any ``os.PathLike``); an http(s) address; a ``data:`` URL as
+        text or bytes; bytes of a picture; a binary file, read from where it stands; a Pillow
+        image of any mode; a numpy array of height × width (× 1, 3 or 4), ``bool``, ``uint8``,
+        ``uint16`` or floats from 0 to 1; a matplotlib ``Figure``; the value of an ipywidgets
+        ``FileUpload`` with one file; or a `SourceImage`, which is returned as it is.
 
     Raises
     ------
@@ -75,7 +84,7 @@ def open_image(source: object) -> SourceImage:
     if isinstance(source, str | os.PathLike):
         return _from_name(os.fspath(source))
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source))
+        return _from_buffer(source)
     if isinstance(source, Image.Image):
         return _from_pillow(source)
     if _is_a(source, "numpy", "ndarray"):
@@ -83,11 +92,10 @@ def open_image(source: object) -> SourceImage:
     if _is_a(source, "matplotlib.figure", "Figure"):
         return _from_figure(source)
     if isinstance(source, Mapping) and "content" in source:
-        name = Path(str(source.get("name", "upload"))).name
-        return _from_bytes(bytes(source["content"]), f"upload {plain(name)}")
-    if isinstance(source, tuple | list) and len(source) == 1:
-        return open_image(source[0])
-    if hasattr(source, "read"):
+        return _from_upload(source["content"], str(source.get("name", "upload")))
+    if isinstance(source, tuple | list):
+        return _from_only_one(source)
+    if hasattr(source, "read") and not isinstance(source, type):
         return _from_file(source)
     raise UnsupportedImage(f"a {type(source).__name__}", limit=_ACCEPTED)
 
@@ -102,26 +110,24 @@ def _from_name(name: str | bytes) -> SourceImage:
     text = os.fsdecode(name)
     scheme, separator, _ = text.partition(":")
     if scheme.lower() in {"http", "https"} and separator:
-        address = urlsplit(text)
-        return _from_bytes(fetch(text), plain(f"{address.hostname}{address.path}"))
+        data, address = fetch(text), urlsplit(text)
+        return _from_bytes(data, plain(f"{address.hostname}{address.path}"))
+    if scheme.lower() == "data" and separator:
+        return _from_bytes(text.encode(errors="replace"))
     if "://" in text:
         raise UnsafeSource(
             f"an address of scheme {plain(scheme)!r}",
             limit="http and https",
             cure="download it, or give its path",
         )
-    if scheme.lower() == "data":
-        raise UnsupportedImage(
-            "a data: URL as text", cure="give it as bytes: nv.open_image(url.encode())"
-        )
-    path = Path(text).expanduser()
-    return _from_bytes(_read(path), plain(path.name))
+    return _from_bytes(_read(Path(text)), plain(Path(text).name))
 
 
 def _read(path: Path) -> bytes:
     shown = plain(str(path))
     failure: ImageError
     try:
+        path = path.expanduser()
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise ImageNotFound(f"{shown} is a folder", cure="name one picture in it")
@@ -129,16 +135,25 @@ def _read(path: Path) -> bytes:
             # Reading a device or a pipe may never end.
             raise UnsafeSource(f"{shown} is not a regular file")
         _check_bytes(status.st_size, shown)
-        return path.read_bytes()
+        # It may have become something else, or longer, since.
+        with open(path, "rb", opener=_without_waiting) as file:
+            data = file.read(_MAX_FILE_BYTES + 1) or b""
+        _check_bytes(len(data), shown)
     except PermissionError:
         failure = ImageNotFound(f"{shown} may not be read", cure="check its permissions")
     except (FileNotFoundError, NotADirectoryError):
         failure = ImageNotFound(
             f"there is no {shown}", cure=f"check the name; this kernel runs in {plain(_here())}"
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         failure = ImageNotFound(f"{shown[:200]} cannot be opened: {type(error).__name__}")
+    else:
+        return data
     raise failure
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _here() -> str:
@@ -157,17 +172,59 @@ def _check_bytes(count: int, what: str) -> None:
         )
 
 
-def _from_file(file: Any) -> SourceImage:
+def _from_buffer(buffer: Any, source: str = "") -> SourceImage:
     try:
-        data = file.read(_MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
+        _check_bytes(memoryview(buffer).nbytes, "the picture")
+        data = bytes(buffer)
+    except (TypeError, ValueError):
+        failure = UnsupportedImage(
+            f"a {type(buffer).__name__} that cannot be read", cure="give the bytes of a picture"
+        )
+    else:
+        return _from_bytes(data, source)
+    raise failure
+
+
+def _from_upload(content: Any, name: str) -> SourceImage:
+    return _from_buffer(content, f"upload {plain(Path(name).name)}")
+
+
+def _from_only_one(several: tuple[object, ...] | list[object]) -> SourceImage:
+    if len(several) == 1 and not isinstance(several[0], tuple | list):
+        return open_image(several[0])
+    raise UnsupportedImage(
+        f"a {type(several).__name__} of {len(several)}",
+        limit="one picture at a time",
+        cure="open them one by one" if several else "choose a file first",
+    )
+
+
+def _from_file(file: Any) -> SourceImage:
+    failure: ImageError
+    try:
+        data = _read_file(file)
+    except ImageError:
+        raise
+    except UnicodeDecodeError:
+        failure = ImageNotFound("a text file", cure='open it as bytes: open(path, "rb")')
+    except Exception as error:  # noqa: BLE001 - the edge: what a foreign object's read raises is its own
         failure = ImageNotFound(f"the file cannot be read: {type(error).__name__}")
     else:
-        if isinstance(data, bytes | bytearray):
-            _check_bytes(len(data), "the file")
-            return _from_bytes(bytes(data), f"file, {_in_words(len(data))}")
-        failure = ImageNotFound("a text file", cure='open it as bytes: open(path, "rb")')
+        return _from_bytes(data, f"file, {_in_words(len(data))}")
     raise failure
+
+
+def _read_file(file: Any) -> bytes:
+    data = io.BytesIO()
+    # A raw file may give less than it was asked for.
+    while piece := file.read(_MAX_FILE_BYTES + 1 - data.tell()):
+        if isinstance(piece, str):
+            raise ImageNotFound("a text file", cure='open it as bytes: open(path, "rb")')
+        data.write(piece)
+        _check_bytes(data.tell(), "the file")
+    if not data.tell():
+        raise ImageNotFound("nothing is left to read in the file", cure="file.seek(0)")
+    return data.getvalue()
 
 
 def _from_bytes(data: bytes, source: str = "") -> SourceImage:
@@ -192,13 +249,17 @@ def _from_data_url(url: bytes) -> bytes:
 def _from_pillow(image: Image.Image) -> SourceImage:
     check_size(image.size, is_reducible=False)
     with guarded("Pillow image"):
+        # Pillow turns TIFF as it loads; what it says of the turn holds only afterwards.
+        image.load()
         findings = notes_on(image)
-        orientation = image.getexif().get(0x0112, 1)
+        orientation, remarks = orientation_of(image)
+        if orientation > 1:
+            findings.append(turned_note(orientation))
         upright = turn_upright(to_rgb(image), orientation)
         # The caller may go on drawing on theirs.
         kept = upright.copy() if upright is image else upright
         kept.info = {}
-    return source_image("Pillow image", Decoded(kept, image.mode), findings)
+    return source_image("Pillow image", Decoded(kept, image.mode), findings + remarks)
 
 
 def _from_array(array: Any) -> SourceImage:
@@ -213,11 +274,12 @@ def _from_array(array: Any) -> SourceImage:
             f"an array of shape {shape}", limit="height × width, or × 1, 3 or 4", cure=cure
         )
     check_size((shape[1], shape[0]), is_reducible=False)
-    kind = array.dtype
+    kind = array.dtype.newbyteorder("=")
+    array = array.astype(kind, copy=False)
     if kind == np.bool_:
         array = array.astype(np.uint8) * 255
     elif kind == np.uint16:
-        array = np.rint(array / 257).astype(np.uint8)
+        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     elif np.issubdtype(kind, np.floating):
         low, high = float(array.min()), float(array.max())
         # NaN fails both comparisons.
@@ -239,9 +301,21 @@ def _from_array(array: Any) -> SourceImage:
 
 
 def _from_figure(drawn: Any) -> SourceImage:
+    width, height = drawn.get_size_inches() * drawn.dpi
+    check_size((int(width), int(height)), is_reducible=False)
     data = io.BytesIO()
-    drawn.savefig(data, format="png", dpi="figure", facecolor="white")
-    return _from_bytes(data.getvalue(), "matplotlib figure")
+    failure: ImageError
+    try:
+        drawn.savefig(data, format="png", dpi="figure")
+    except Exception as error:  # noqa: BLE001 - the edge: a figure runs artists and text of the caller's
+        words = (plain(str(error)).strip() or "no more is said").splitlines()[0][:200]
+        failure = DamagedImage(
+            f"the figure cannot be drawn: {type(error).__name__}: {words}",
+            cure='figure.savefig("figure.png") shows where',
+        )
+    else:
+        return _from_bytes(data.getvalue(), "matplotlib figure")
+    raise failure
 
 
 def _in_words(count: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageCms
+from pillow_heif import from_pillow
 
 ORIENTATION = 0x0112
 
@@ -36,6 +37,12 @@ def noise(size: tuple[int, int] = (64, 48)) -> Image.Image:
     return Image.fromarray(values)
 
 
+def heic(image: Image.Image) -> bytes:
+    data = io.BytesIO()
+    from_pillow(image).save(data)
+    return data.getvalue()
+
+
 def valid_files() -> dict[str, bytes]:
     """One small file of each kind that is taken."""
     image = quadrants()
@@ -54,6 +61,7 @@ def valid_files() -> dict[str, bytes]:
         "tiff": saved(image, "TIFF"),
         "tiff packed": saved(image, "TIFF", compression="tiff_lzw"),
         "avif": saved(image, "AVIF"),
+        "heic": heic(image),
     }
 
 
@@ -96,6 +104,22 @@ def hostile_files() -> Iterator[tuple[str, bytes]]:
         saved(quadrants((4, 4)), "BMP")[:18] + struct.pack("<ii", 60_000, 60_000) + b"\0" * 60,
     )
     yield "tiff bomb", saved(quadrants((4, 4)), "TIFF").replace(b"\x04\0\0\0", b"\xff\xff\0\0")
+    yield "webp lossy bomb", _declared(saved(quadrants(), "WEBP"), 26, "<HH", 16383, 16383)
+    moving = saved(quadrants(), "WEBP", save_all=True, append_images=[noise()])
+    yield "animated webp bomb", _declared(moving, 24, "<HBHB", 9998, 0, 7999, 0)
+    yield "png of a million chunks", png_of(4, 4, png_chunk(b"abCd", b"") * 1_000_000)
+    yield "png of a million empty pixel chunks", png_of(4, 4, png_chunk(b"IDAT", b"") * 1_000_000)
+    yield "zeros after a png's name", b"\x89PNG\r\n\x1a\n" + bytes(50_000_000)
+    jpeg = saved(noise(), "JPEG", progressive=True)
+    yield "jpeg of a million segments", jpeg[:2] + b"\xff\xfe\0\2" * 1_000_000 + jpeg[2:]
+    scan = jpeg[jpeg.rindex(b"\xff\xda") :][:20]
+    yield "jpeg of 3000 scans", jpeg[:-2] + scan * 3000 + b"\xff\xd9"
+    large = _declared(jpeg, jpeg.index(b"\xff\xc2") + 5, ">HH", 3800, 65500)
+    yield "progressive jpeg bomb", large
+    yield "arithmetic progressive jpeg bomb", large.replace(b"\xff\xc2", b"\xff\xca", 1)
+    yield "gif of endless comments", b"GIF89a\1\0\1\0\0\0\0" + b"\x21\xfe\1a\0" * 1_100_000
+    yield "gif of one endless comment", b"GIF89a\1\0\1\0\0\0\0\x21\xfe" + b"\1a" * 1_100_000
+    yield "gif cut", saved(noise(), "GIF")[:-40]
     yield "avif of nothing", b"\0\0\0\x20ftypavif" + b"\0" * 60
     yield "heic of nothing", b"\0\0\0\x20ftypheic" + b"\0" * 60
     yield "video", b"\0\0\0\x20ftypmp42" + b"\0" * 60
@@ -114,6 +138,12 @@ def hostile_files() -> Iterator[tuple[str, bytes]]:
     yield "png with one bit flipped", bytes(flipped)
     yield "webp cut", saved(noise(), "WEBP")[:-40]
     yield "tiff cut", saved(noise(), "TIFF")[:-400]
+
+
+def _declared(data: bytes, at: int, layout: str, *sides: int) -> bytes:
+    """The same file with another size written in its header."""
+    stated = struct.pack(layout, *sides)
+    return data[:at] + stated + data[at + len(stated) :]
 
 
 def swapped_profile() -> bytes:

@@ -1,10 +1,12 @@
 """An address is dialled only if it is public, and what it sends is bounded."""
 
 import ipaddress
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -74,6 +76,10 @@ PRIVATE = [
     "http://[fd00::1]/a.png",
     "http://224.0.0.1/a.png",
     "http://100.64.0.1/a.png",
+    "http://[::7f00:1]/a.png",
+    "http://[::ffff:0:7f00:1]/a.png",
+    "http://[fec0::1]/a.png",
+    "http://[::]/a.png",
 ]
 
 
@@ -121,6 +127,14 @@ def test_a_redirect_to_another_scheme_is_refused() -> None:
     with (
         serving({"/a": (302, {"Location": "file:///etc/passwd"}, b"")}) as (url, _),
         pytest.raises(UnsafeSource, match="scheme"),
+    ):
+        fetch(f"{url}/a", may_dial=anywhere)
+
+
+def test_a_redirect_that_cannot_be_read_is_refused() -> None:
+    with (
+        serving({"/a": (302, {"Location": "http://[::1"}, b"")}) as (url, _),
+        pytest.raises(UnsafeSource, match="cannot be read"),
     ):
         fetch(f"{url}/a", may_dial=anywhere)
 
@@ -180,6 +194,52 @@ def test_a_slow_drip_ends_at_the_deadline(*, in_headers: bool) -> None:
     assert time.monotonic() - started < 3
     server.shutdown()
     server.server_close()
+
+
+def unproven() -> ssl.SSLContext:
+    """TLS without certificates, so that a test needs none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("aNULL:@SECLEVEL=0")
+    return context
+
+
+@contextmanager
+def dripping_over_tls() -> Iterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("aNULL:@SECLEVEL=0")
+
+    def drip(listening: socket.socket) -> None:
+        with suppress(OSError):
+            raw, _ = listening.accept()
+            with context.wrap_socket(raw, server_side=True) as client:
+                client.recv(1000)
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                for _ in range(60):
+                    client.sendall(b"x")
+                    time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip, args=[listening])
+        thread.start()
+        yield f"https://127.0.0.1:{listening.getsockname()[1]}/"
+        thread.join()
+
+
+def test_a_slow_drip_over_tls_ends_at_the_deadline_too() -> None:
+    with dripping_over_tls() as url:
+        started = time.monotonic()
+        with pytest.raises(ImageTooLarge, match="too long"):
+            fetch(url, may_dial=anywhere, tls=unproven, longest_seconds=0.5)
+        assert time.monotonic() - started < 2
+
+
+def test_a_server_that_proves_nothing_is_not_trusted() -> None:
+    with dripping_over_tls() as url, pytest.raises(ImageNotFound, match="SSL"):
+        fetch(url, may_dial=anywhere)
 
 
 @given(st.ip_addresses())

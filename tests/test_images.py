@@ -1,11 +1,13 @@
 """Pictures in: any source, right-looking and upright, or one error of ours."""
 
 import base64
+import gzip
 import io
 import os
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -37,7 +39,7 @@ from nbvision.errors import (
     UnsupportedImage,
 )
 from nbvision.geometry import Size
-from nbvision.images import SourceImage, open_image
+from nbvision.images import open_image
 
 VALID = valid_files()
 HOSTILE = dict(hostile_files())
@@ -50,6 +52,13 @@ TURNED = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
+
+
+def released() -> memoryview:
+    """A buffer that its owner has taken back."""
+    buffer = memoryview(VALID["png"])
+    buffer.release()
+    return buffer
 
 
 def corners(image: Image.Image) -> list[tuple[int, ...]]:
@@ -135,12 +144,17 @@ def test_a_transparent_colour_key_becomes_white() -> None:
         (Image.new("L", (4, 4), 100), 100),
         (Image.fromarray(np.full((4, 4), 0x8080, np.uint16)), 128),
         (Image.fromarray(np.full((4, 4), 0.5, np.float32)), 128),
+        (Image.new("F", (4, 4), 100.0), 100),
+        (Image.new("F", (4, 4), float("nan")), 0),
+        (Image.new("I", (4, 4), 100), 100),
+        (Image.new("I", (4, 4), 0x8080), 128),
+        (Image.new("La", (4, 4), (100, 255)), 100),
         (Image.new("CMYK", (4, 4), (0, 0, 0, 0)), 255),
         (Image.new("YCbCr", (4, 4), (100, 128, 128)), 100),
         (Image.new("HSV", (4, 4), (0, 0, 100)), 100),
         (Image.new("LAB", (4, 4), (255, 128, 128)), 255),
     ],
-    ids=["1", "L", "I;16", "F", "CMYK", "YCbCr", "HSV", "LAB"],
+    ids=["1", "L", "I;16", "F", "F8", "NaN", "I8", "I", "La", "CMYK", "YCbCr", "HSV", "LAB"],
 )
 def test_every_mode_looks_right(image: Image.Image, grey: int) -> None:
     found = open_image(image).pixels.getpixel((2, 2))
@@ -176,6 +190,7 @@ SOURCES: list[tuple[str, Any]] = [
     ("memoryview", memoryview(VALID["png"])),
     ("file", io.BytesIO(VALID["png"])),
     ("data URL", b"data:image/png;base64," + base64.b64encode(VALID["png"])),
+    ("data URL as text", "data:image/png;base64," + base64.b64encode(VALID["png"]).decode()),
     ("pillow", quadrants()),
     ("array", np.asarray(quadrants())),
     ("floats", np.asarray(quadrants()) / 255),
@@ -205,9 +220,64 @@ def test_a_figure_is_drawn_without_touching_it() -> None:
     assert drawn.canvas is canvas
 
 
+def test_a_dark_figure_stays_dark() -> None:
+    drawn = Figure(figsize=(1, 1), dpi=50, facecolor="black")
+    assert open_image(drawn).pixels.getpixel((0, 0)) == (0, 0, 0)
+
+
+def test_a_figure_that_cannot_be_drawn_is_one_error() -> None:
+    drawn = Figure()
+    drawn.text(0.5, 0.5, "$\\frac{$")
+    with pytest.raises(DamagedImage, match="cannot be drawn"):
+        open_image(drawn)
+    with pytest.raises(ImageTooLarge):
+        open_image(Figure(figsize=(5000, 5000)))
+
+
 def test_a_source_image_is_returned_as_it_is() -> None:
     image = open_image(VALID["png"])
     assert open_image(image) is image
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "AVIF"])
+def test_a_pillow_image_that_is_not_loaded_yet_is_turned_once(kind: str) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    data = saved(quadrants().transpose(TURNED[6]), kind, exif=exif)
+    image = open_image(Image.open(io.BytesIO(data)))
+    assert image.size == (64, 48)
+    assert corners(image.pixels) == UPRIGHT
+
+
+def test_a_transparent_16_bit_grey_becomes_white() -> None:
+    deep = Image.fromarray(np.array([[0, 40000]], np.uint16))
+    data = saved(deep, "PNG", transparency=0)
+    pixels = open_image(data).pixels
+    assert (pixels.getpixel((0, 0)), pixels.getpixel((1, 0))) == ((255,) * 3, (156,) * 3)
+
+
+def test_a_profile_made_for_other_pixels_is_left_out_and_that_is_said() -> None:
+    image = open_image(saved(quadrants(), "PNG", icc_profile=swapped_profile()))
+    assert [f.value for f in image.findings if "left out" in f.value]
+
+
+def test_pillow_never_remarks_on_damaged_metadata() -> None:
+    data = saved(noise(), "TIFF", compression="tiff_lzw")
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        for at in range(0, len(data), 7):
+            with suppress(ImageError):
+                open_image(data[:at] + b"\xff" + data[at + 1 :])
+    assert [str(remark.message) for remark in remarks] == []
+
+
+@pytest.mark.parametrize("name", ["png", "gif", "webp", "tiff", "tiff packed", "bmp", "avif"])
+def test_no_cut_gives_half_a_picture_in_silence(name: str) -> None:
+    data = VALID[name]
+    whole = open_image(data).pixels.tobytes()
+    for end in range(1, len(data), max(1, len(data) // 60)):
+        with suppress(ImageError):
+            assert open_image(data[:end]).pixels.tobytes() == whole
 
 
 def test_the_callers_picture_is_left_alone() -> None:
@@ -280,13 +350,40 @@ def test_harm_costs_little_time_and_memory(tmp_path: Path) -> None:
         (42, UnsupportedImage),
         (None, UnsupportedImage),
         ([], UnsupportedImage),
+        ((VALID["png"], VALID["png"]), UnsupportedImage),
+        ([[VALID["png"]]], UnsupportedImage),
+        ({"name": "a.png", "content": "text"}, UnsupportedImage),
+        ({"name": "a.png", "content": None}, UnsupportedImage),
+        ({"name": "a.png", "content": 10**12}, UnsupportedImage),
+        (released(), UnsupportedImage),
+        (io.BytesIO, UnsupportedImage),
         (io.StringIO("text"), ImageNotFound),
+        (io.BytesIO(), ImageNotFound),
+        (gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(VALID["png"])[:-20])), ImageNotFound),
+        ("~nobody-of-this-name/a.png", ImageNotFound),
+        ("http://[::1", UnsafeSource),
     ],
-    ids=[f"source {number}" for number in range(15)],
+    ids=[f"source {number}" for number in range(26)],
 )
 def test_what_is_no_picture_is_one_clear_error(source: object, error: type[ImageError]) -> None:
     with pytest.raises(error):
         open_image(source)
+
+
+def test_a_file_is_read_from_where_it_stands_and_to_its_end() -> None:
+    class Slow(io.RawIOBase):
+        def __init__(self) -> None:
+            self.rest = VALID["png"]
+
+        def read(self, size: int = -1) -> bytes:
+            piece, self.rest = self.rest[: min(size, 7)], self.rest[7:]
+            return piece
+
+    assert corners(open_image(Slow()).pixels) == UPRIGHT
+    written = io.BytesIO()
+    written.write(VALID["png"])
+    with pytest.raises(ImageNotFound, match=r"file\.seek\(0\)"):
+        open_image(written)
 
 
 def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
@@ -349,10 +446,18 @@ def test_a_damaged_file_is_damaged_at_once() -> None:
         open_image(VALID["jpeg"][:-10])
 
 
-def test_heic_names_what_is_missing_or_opens() -> None:
-    from pillow_heif import from_pillow
+def test_heic_stands_upright_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert corners(open_image(VALID["heic"]).pixels) == UPRIGHT
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(UnsupportedImage, match=r"nbvision\[heic\]"):
+        open_image(VALID["heic"])
 
-    data = io.BytesIO()
-    from_pillow(quadrants()).save(data)
-    image: SourceImage = open_image(data.getvalue())
-    assert corners(image.pixels) == UPRIGHT
+
+def test_a_heic_that_states_another_size_has_the_size_of_its_pixels() -> None:
+    data = bytearray(VALID["heic"])
+    for at in range(len(data)):
+        if data[at : at + 4] == b"ispe":
+            data[at + 8 : at + 16] = bytes([0, 0, 1, 0, 0, 0, 0, 61])
+    with suppress(ImageError):
+        image = open_image(bytes(data))
+        assert image.pixels.size == image.size
