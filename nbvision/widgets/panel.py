@@ -1,0 +1,221 @@
+"""What all widgets have in common: messages, errors in place, a static end.
+
+A panel is one anywidget. Python holds the truth; the browser draws it and says what a person
+did. Messages from the browser carry a number and are answered, so that a panel whose kernel
+is gone can say so. Nothing is printed and no output is captured: in which cell that would
+land depends on the version of the kernel.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import anywidget
+from traitlets import Unicode
+
+from nbvision.errors import RequestError
+from nbvision.markup import bundle, plain
+from nbvision.widgets.cells import close_earlier, shell
+from nbvision.widgets.engine import engine
+from nbvision.widgets.front_end import module, styles
+from nbvision.widgets.messages import Message, error_words
+
+__all__ = ["Panel", "front_end"]
+
+Still = dict[str, str]
+
+
+def front_end(name: str, view: str, *shown_with: str) -> dict[str, Any]:
+    """Return the traits that hand a widget's module and styles to the browser."""
+    return {
+        "_esm": Unicode(module(name, view)).tag(sync=True),
+        "_css": Unicode(styles(*shown_with, name)).tag(sync=True),
+    }
+
+
+class Panel(anywidget.AnyWidget):
+    """A widget that speaks in checked messages; the base of all of ours.
+
+    A subclass gives `_state`, `_still` and one method ``_on_TYPE`` for each type of message.
+    These run under the panel's lock, in whichever thread the kernel chooses: they are short,
+    and what waits goes to `_in_background`.
+
+    Parameters
+    ----------
+    inside
+        The panel that this one is part of, and its name there; it then has no connection of
+        its own.
+    """
+
+    _has_result: ClassVar[bool] = False
+    """Whether a place for a result is opened under the widget."""
+
+    def __init__(self, *, inside: "tuple[Panel, str] | None" = None, **traits: Any) -> None:
+        self._lock = threading.RLock()
+        self._inside = inside
+        self._parts: dict[str, Panel] = {}
+        self._is_closed = False
+        self._view: Any = None  # handles of the outputs that show it, and its result
+        self._result_view: Any = None
+        super().__init__(**traits)
+        if inside is None:
+            self.on_msg(self._take)
+            close_earlier(self)
+        else:
+            whole, name = inside
+            whole._parts[name] = self  # noqa: SLF001 - the same class
+
+    # -- what a subclass gives ---------------------------------------------------------------
+
+    def _state(self) -> tuple[dict[str, Any], list[bytes]]:
+        """Return all that a browser needs to draw this, and the pictures that go with it."""
+        raise NotImplementedError
+
+    def _still(self) -> Still:
+        """Return the bundle that stays when the widget is gone."""
+        raise NotImplementedError
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def _post(self, kind: str, buffers: Sequence[bytes] = (), **fields: Any) -> None:
+        """Send a message to every view; any thread may."""
+        if self._inside is not None:
+            whole, name = self._inside
+            whole._post(kind, buffers, **fields, part=name)  # noqa: SLF001 - the same class
+            return
+        with self._lock:
+            if not self._is_closed:
+                self.send({"part": "", **fields, "type": kind}, buffers=list(buffers))
+
+    def _post_state(self) -> None:
+        with self._lock:
+            fields, buffers = self._state()
+            self._post("state", buffers, **fields)
+
+    def _show_error(self, error: BaseException) -> None:
+        self._post("error", **error_words(error))
+
+    # -- receiving ---------------------------------------------------------------------------
+
+    def _take(self, _: object, content: object, buffers: Sequence[memoryview]) -> None:
+        """Take a message from the browser; an exception here would be seen by nobody."""
+        fields = content if isinstance(content, Mapping) else {}
+        number, kind, part = fields.get("id"), fields.get("type"), fields.get("part", "")
+        panel = self._parts.get(part, self) if isinstance(part, str) else self
+        answer: dict[str, Any] = {"id": number if isinstance(number, int) else 0}
+        try:
+            handler = getattr(panel, f"_on_{kind}", None) if isinstance(kind, str) else None
+            if handler is None or not str(kind).isidentifier():
+                raise RequestError(f"a message of type {kind!r}"[:100], cure="reload the page")  # noqa: TRY301 - shown like all others
+            with panel._lock:  # noqa: SLF001 - the same class
+                handler(Message(str(kind), fields, buffers))
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs into the widget
+            answer |= {"error": error_words(error)}
+        self._post("answer", **answer)
+
+    def _on_hello(self, _: Message) -> None:
+        self._post_state()
+
+    def _in_background(self, action: Callable[[], object]) -> None:
+        """Run what waits in a thread of its own; if it fails, the widget says so."""
+
+        def run() -> None:
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 - a thread's exception would be seen by nobody
+                self._show_error(error)
+
+        engine().work(run)
+
+    def _soon(self, seconds: float, action: Callable[[], object]) -> None:
+        """Run something short on the engine's thread, under the lock, unless closed by then."""
+
+        def run() -> None:
+            with self._lock:
+                if self._is_closed:
+                    return
+                try:
+                    action()
+                except Exception as error:  # noqa: BLE001 - the same
+                    self._show_error(error)
+
+        engine().later(seconds, run)
+
+    # -- showing -----------------------------------------------------------------------------
+
+    def _in_words(self) -> str:
+        """Return what stands where a viewer has no widgets."""
+        return repr(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the live view and a line of text, and nothing else.
+
+        A still picture beside it would be shown instead of the widget by some viewers.
+        """
+        found = super()._repr_mimebundle_()
+        data, metadata = found if found is not None else ({}, {})
+        return {**data, "text/plain": plain(self._in_words())}, metadata
+
+    def _ipython_display_(self) -> None:
+        """Show the widget in an output that can be replaced, and its result's below."""
+        from IPython.display import display
+
+        if self._is_closed:
+            display(self._still(), raw=True)
+            return
+        data, metadata = self._repr_mimebundle_()
+        self._view = display(data, metadata=metadata, raw=True, display_id=True)
+        if self._has_result:
+            self._result_view = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def _show_result(self, shown: Still) -> None:
+        """Put a finished result under the widget, where it stays; any thread may."""
+        if self._result_view is not None:
+            self._result_view.update(shown, raw=True)
+
+    def freeze(self) -> None:
+        """Replace the widget by what it shows, as pictures and text that stay.
+
+        A saved notebook does not keep widgets: where one stood, the next reader sees an error.
+        The static form survives saving, exporting and GitHub.
+        """
+        from IPython.display import display
+
+        still = self._still()
+        if self._view is not None:
+            self._view.update(still, raw=True)
+            self._show_result({"text/plain": ""})
+        elif shell() is not None:
+            display(still, raw=True)
+        self.close()
+
+    def close(self) -> None:
+        """Take the widget from the page and free what it held; results stay readable."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            for part in self._parts.values():
+                part.close()
+            self._free()
+        if self._inside is None:
+            layout = self.layout
+            super().close()
+            # Each widget brings a second one for its layout, which nothing else would close.
+            layout.close()
+
+    def _free(self) -> None:
+        """Let go of pictures and work under way; called once, under the lock."""
+
+    def open(self) -> None:
+        """Connect to the browser; a part speaks through the whole."""
+        if self._inside is None:
+            super().open()
+
+
+def nothing_yet(words: str) -> Still:
+    """Return the bundle of a widget that has nothing to show."""
+    return bundle(words)

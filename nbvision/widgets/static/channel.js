@@ -1,0 +1,162 @@
+// One widget's talk with its kernel, and the few words in which elements are written.
+
+const SECONDS_TO_ANSWER = 3;
+const NOT_CONNECTED =
+  "Not connected: the kernel has not answered for 3 seconds. If a cell is running, wait for " +
+  "it; if the kernel was restarted, run this cell again.";
+
+// An element with attributes, listeners ("onclick") and children. Strings become text nodes,
+// so that words from a model, a file name or a label can never become markup.
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined)
+      element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+let counted = 0;
+
+// A name that no other element of the page has, for labels and descriptions.
+export function uniqueId(word) {
+  counted += 1;
+  return `nbvision-${word}-${counted}-${Math.random().toString(36).slice(2, 8)}`;
+}
+
+// A form control with its label in front.
+export function labelled(words, control) {
+  control.id ||= uniqueId("control");
+  return h("span", { class: "nbv-field" }, h("label", { for: control.id }, words), control);
+}
+
+// Show encoded pixels in an image element.
+export function showPicture(image, buffer, mediaType = "image/jpeg") {
+  const url = URL.createObjectURL(new Blob([buffer], { type: mediaType }));
+  const done = () => URL.revokeObjectURL(url);
+  image.addEventListener("load", done, { once: true });
+  image.addEventListener("error", done, { once: true });
+  image.src = url;
+}
+
+// Run an action when nothing has happened for a while.
+export function debounced(milliseconds, action) {
+  let timer = 0;
+  return (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => action(...values), milliseconds);
+  };
+}
+
+// Wrap an anywidget model: `ask` numbers each message and waits for its answer.
+export function openChannel(model, { onSilence, onAnswer, onError }) {
+  const listeners = new Map();
+  const waiting = new Map();
+  let number = 0;
+
+  function take(content, buffers = []) {
+    onAnswer();
+    if (content.type === "answer") {
+      const settle = waiting.get(content.id);
+      waiting.delete(content.id);
+      if (content.error && !(settle && settle.quiet)) onError(content.error);
+      settle?.resolve(content);
+      return;
+    }
+    if (content.type === "error") onError(content);
+    for (const listener of listeners.get(`${content.part}/${content.type}`) ?? [])
+      listener(content, buffers);
+  }
+  model.on("msg:custom", take);
+
+  function part(name) {
+    return {
+      on(type, listener) {
+        const key = `${name}/${type}`;
+        listeners.set(key, [...(listeners.get(key) ?? []), listener]);
+      },
+      // Send a message; the promise resolves with the answer, or with null when none came.
+      ask(type, fields = {}, buffers = [], { quiet = false } = {}) {
+        number += 1;
+        const id = number;
+        return new Promise((resolve) => {
+          const timer = setTimeout(() => {
+            onSilence();
+            if (waiting.has(id)) resolve(null);
+          }, SECONDS_TO_ANSWER * 1000);
+          waiting.set(id, {
+            quiet,
+            resolve: (answer) => {
+              clearTimeout(timer);
+              resolve(answer);
+            },
+          });
+          model.send({ ...fields, part: name, type, id }, undefined, buffers);
+        });
+      },
+      part,
+    };
+  }
+
+  function close() {
+    model.off("msg:custom", take);
+    for (const settle of waiting.values()) settle.resolve(null);
+    waiting.clear();
+  }
+  return { ...part(""), close };
+}
+
+// Keys belong to the widget: a notebook in command mode would take x for "cut this cell".
+// Combinations with Ctrl, Meta or Alt, Tab and Escape stay the notebook's.
+function keepKeys(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Tab" || event.key === "Escape") return;
+  event.stopPropagation();
+}
+
+// The frame of every widget: a region for errors, one for silence, and the view in between.
+export function host(view) {
+  return {
+    render({ model, el }) {
+      const leaving = new AbortController();
+      const silence = h("p", { class: "nbv-notice", role: "status", hidden: true });
+      const value = h("span");
+      const cure = h("span", { class: "nbv-cure" });
+      const dismiss = () => (failure.hidden = true);
+      const failure = h(
+        "div",
+        { class: "nbv-error", role: "alert", hidden: true },
+        h("div", {}, value, cure),
+        h("button", { type: "button", class: "nbv-quiet", onclick: dismiss }, "Dismiss"),
+      );
+      const body = h("div", { class: "nbv-body" });
+      const root = h("div", { class: "nbvision" }, silence, body, failure);
+      root.addEventListener("keydown", keepKeys);
+      el.append(root);
+
+      const showError = (error) => {
+        value.textContent = error.limit ? `${error.value} (limit: ${error.limit})` : error.value;
+        cure.textContent = error.cure ? ` → ${error.cure}` : "";
+        failure.hidden = false;
+      };
+      const channel = openChannel(model, {
+        onSilence: () => {
+          silence.textContent = NOT_CONNECTED;
+          silence.hidden = false;
+        },
+        onAnswer: () => (silence.hidden = true),
+        onError: showError,
+      });
+      view({ channel, root: body, signal: leaving.signal, showError, clearError: dismiss });
+      channel.ask("hello");
+      return () => {
+        leaving.abort();
+        channel.close();
+        root.remove();
+      };
+    },
+  };
+}
