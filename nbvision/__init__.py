@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbvision.backends import Backend, connect
     from nbvision.calls import ask, compare, describe, locate
     from nbvision.catalogue import Model, find_model, models
+    from nbvision.conversation import Conversation
     from nbvision.errors import NbvisionError
     from nbvision.findings import Finding, Findings
     from nbvision.geometry import Box, Fit, Point, Size, Tier
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from nbvision.prepared import PreparedImage
     from nbvision.request import Request
     from nbvision.results import Detections, Reply
+    from nbvision.widgets.ask_panel import AskPanel
+    from nbvision.widgets.conversation_panel import ConversationPanel
 
 __version__ = "0.1.0"
 
@@ -40,6 +43,7 @@ _HOMES = {
     "backends": ["Backend", "connect"],
     "calls": ["ask", "compare", "describe", "locate"],
     "catalogue": ["Model", "find_model", "models"],
+    "conversation": ["Conversation"],
     "errors": ["NbvisionError"],
     "findings": ["Finding", "Findings"],
     "geometry": ["Box", "Fit", "Point", "Size", "Tier"],
@@ -48,12 +52,17 @@ _HOMES = {
     "prepared": ["PreparedImage"],
     "request": ["Request"],
     "results": ["Detections", "Reply"],
+    "widgets.ask_panel": ["AskPanel"],
+    "widgets.conversation_panel": ["ConversationPanel"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AskPanel",
     "Backend",
     "Box",
+    "Conversation",
+    "ConversationPanel",
     "Detections",
     "Finding",
     "Findings",

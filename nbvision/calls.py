@@ -13,25 +13,21 @@ all of it              `describe` … `ask`             `Reply`, `Detections`
 =====================  =============================  ===========================
 """
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from nbvision.backends import Backend, current
+from nbvision.backends import Backend
 from nbvision.box_reader import read_boxes, read_json
-from nbvision.catalogue import Model, find_model, model_cost
 from nbvision.errors import RequestError, UnreadableAnswer
+from nbvision.exchange import How, exchange
 from nbvision.findings import Findings
 from nbvision.geometry import Fit
 from nbvision.images import open_image
-from nbvision.inspection import as_list, prepare_all
-from nbvision.live import LiveText
-from nbvision.preflight import Task, check_images, require_sendable
+from nbvision.inspection import as_list
 from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
-from nbvision.request import Request, build_request, takes_schema
-from nbvision.response import Response, StreamReader, require_usable
-from nbvision.results import Cost, Detections, Reply
+from nbvision.request import takes_schema
+from nbvision.results import Detections, Reply
 
 __all__ = ["ask", "compare", "describe", "locate"]
 
@@ -85,8 +81,8 @@ def describe(
     >>> reply.model, reply.stop_reason
     ('practice-high', 'end_turn')
     """
-    how = _How.of(backend, model, system, max_tokens, effort, on_text)
-    return _reply(image, prompt or DESCRIBE, "describe", how)
+    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    return exchange(image, prompt or DESCRIBE, "describe", how)
 
 
 def compare(
@@ -133,8 +129,8 @@ def compare(
             limit="two or more",
             cure="give a list: nv.compare([first, second])",
         )
-    how = _How.of(backend, model, system, max_tokens, effort, on_text)
-    return _reply(found, prompt or COMPARE, "compare", how)
+    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    return exchange(found, prompt or COMPARE, "compare", how)
 
 
 def locate(
@@ -186,13 +182,13 @@ def locate(
         )
     if not str(subject).strip():
         raise RequestError("nothing to locate", cure='say what: nv.locate(image, "every window")')
-    how = _How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(backend, model, system, max_tokens, effort, on_text)
     source = open_image(as_list(image)[0])
     schema_is_sent = takes_schema(how.model, how.backend.platform)
     # The frame's size belongs in the words, and it is known from numbers alone.
     frame = Fit.of(source.size, how.model.tier).resized
     words = locate_prompt(subject, *frame, schema_is_sent=schema_is_sent)
-    reply = _reply(source, words, "locate", how, BOXES_SCHEMA if schema_is_sent else None)
+    reply = exchange(source, words, "locate", how, BOXES_SCHEMA if schema_is_sent else None)
     prepared = reply.request.images[0]
     reading = read_boxes(reply.text, prepared.fit.resized)
     return Detections(
@@ -247,102 +243,12 @@ def ask(
     >>> nv.ask(nv.samples.shapes, "every shape", schema=Shapes, backend=practice).parsed
     Shapes(count=9)
     """
-    how = _How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(backend, model, system, max_tokens, effort, on_text)
     if schema is None:
-        return _reply(images, prompt, "ask", how)
+        return exchange(images, prompt, "ask", how)
     form = _json_schema(schema)
-    reply = _reply(images, prompt, "ask", how, form)
+    reply = exchange(images, prompt, "ask", how, form)
     return replace(reply, parsed=_parsed(reply, schema, form))
-
-
-@dataclass(frozen=True, slots=True)
-class _How:
-    """Who is asked, and how: what the four calls have in common."""
-
-    backend: Backend
-    model_id: str
-    model: Model
-    system: str | None
-    max_tokens: int | None
-    effort: str | None
-    on_text: Callable[[str], None] | None
-
-    @classmethod
-    def of(  # noqa: PLR0917 - called with one line of names, in this order
-        cls,
-        backend: Backend | None,
-        model: str | None,
-        system: str | None,
-        max_tokens: int | None,
-        effort: str | None,
-        on_text: Callable[[str], None] | None,
-    ) -> "_How":
-        asked = current(backend)
-        chosen = model or asked.model
-        return cls(asked, chosen, find_model(chosen), system, max_tokens, effort, on_text)
-
-
-def _reply(
-    images: object,
-    prompt: str,
-    task: Task,
-    how: _How,
-    schema: dict[str, Any] | None = None,
-) -> Reply:
-    platform = how.backend.platform
-    sources = [open_image(image) for image in as_list(images)]
-    findings = check_images(
-        sources, how.model, platform, prompt=prompt, system=how.system or "", task=task
-    )
-    require_sendable(findings)
-    with LiveText(how.model_id) as live:
-        request = build_request(
-            prepare_all(sources, how.model, platform, live.progress),
-            prompt,
-            model_id=how.model_id,
-            model=how.model,
-            platform=platform,
-            system=how.system,
-            max_tokens=how.max_tokens,
-            effort=how.effort,
-            schema=schema,
-        )
-        started = time.monotonic()
-        response = require_usable(_stream(how, request, live))
-    return Reply(
-        response=response,
-        request=request,
-        backend=how.backend.name,
-        cost=_cost(response),
-        findings=findings,
-        seconds=time.monotonic() - started,
-    )
-
-
-def _stream(how: _How, request: Request, live: LiveText) -> Response:
-    """Send a request and read its events to the end; an interrupt leaves the part on show."""
-    reader = StreamReader()
-    live.note("asked, waiting for the first word")
-    with how.backend.stream(request, on_wait=live.note) as events:
-        for event in events:
-            text = reader.feed(event)
-            if text:
-                live.add(text)
-                if how.on_text is not None:
-                    how.on_text(text)
-        return reader.response(request_id=events.request_id)
-
-
-def _cost(response: Response) -> Cost:
-    model, usage = find_model(response.model), response.usage
-    dollars = model_cost(
-        model,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-    )
-    return Cost(dollars, model.note)
 
 
 def _json_schema(schema: Mapping[str, Any] | type) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def fit(size: tuple[int, int], *, model: str | None = None, backend: Backend | N
             limit="(width, height) in whole pixels from 1 up",
             cure="for a picture: nv.fit(nv.open_image(source).size)",
         )
-    return Fit.of(size, _place(model, backend)[1].tier)
+    return Fit.of(size, asked_of(model, backend)[1].tier)
 
 
 def prepare(
@@ -90,7 +90,7 @@ def prepare(
     >>> ready.media_type, ready.fit.resized, ready.visual_tokens
     ('image/png', Size(width=924, height=1307), 1551)
     """
-    _, known, platform = _place(model, backend)
+    _, known, platform = asked_of(model, backend)
     return prepare_image(open_image(image), known, platform, exact=exact)
 
 
@@ -126,7 +126,7 @@ def check(
     >>> check(samples.page, model="claude-haiku-4-5", prompt="Who is this?").codes
     ('people', 'resized')
     """
-    _, known, platform = _place(model, backend)
+    _, known, platform = asked_of(model, backend)
     return check_images(
         [open_image(image) for image in as_list(images)],
         known,
@@ -173,7 +173,7 @@ def estimate(
     >>> estimate(samples.page, models="claude-haiku-4-5")
     Estimate(claude-haiku-4-5: $0.00156)
     """
-    chosen, _, platform = _place(None, backend)
+    chosen, _, platform = asked_of(None, backend)
     ids = (
         [models] if isinstance(models, str) else list(models or dict.fromkeys((chosen, *_COMPARED)))
     )
@@ -220,7 +220,7 @@ def preview(
     >>> preview(samples.page, model="claude-haiku-4-5").fit.padded
     Size(width=924, height=1316)
     """
-    _, known, platform = _place(model, backend)
+    _, known, platform = asked_of(model, backend)
     source = open_image(image)
     others = [find_model(name) for name in _COMPARED if name != known.id]
     return make_preview(source, prepare_image(source, known, platform), known, others, boxes=boxes)
@@ -252,7 +252,7 @@ def build_request(
     >>> build_request(samples.page, "What is this?", model="claude-opus-5-5")
     Request('claude-opus-5-5', 1 images, 13 characters of text, max_tokens=8192)
     """
-    chosen, known, platform = _place(model, backend)
+    chosen, known, platform = asked_of(model, backend)
     sources = [open_image(image) for image in as_list(images)]
     require_sendable(check_images(sources, known, platform, prompt=prompt, system=system or ""))
     return request_from(
@@ -313,7 +313,7 @@ def _is_size(value: object) -> bool:
     return all(isinstance(side, int) and side >= 1 for side in value)
 
 
-def _place(model: str | None, backend: Backend | None) -> tuple[str, Model, Platform]:
+def asked_of(model: str | None, backend: Backend | None) -> tuple[str, Model, Platform]:
     """Return whom the question is about: the id as typed, what is known of it, and where."""
     asked = current(backend) if backend is not None else connected()
     chosen = model or (asked.model if asked else DEFAULT_MODEL)

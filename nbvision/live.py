@@ -4,6 +4,7 @@ Outside a notebook nothing is shown: a script prints what it wants of the result
 """
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -82,7 +83,12 @@ def _words(head: str, text: str) -> dict[str, str]:
 
 
 def _in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this; a terminal IPython cannot update an output."""
+    """Whether a cell of a Jupyter kernel runs this; a terminal cannot update an output.
+
+    A thread beside the cells shows nothing: it would land in whichever cell runs now.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and getattr(shell, "kernel", None) is not None

@@ -146,10 +146,13 @@ def build_request(
     max_tokens: int | None = None,
     effort: str | None = None,
     schema: dict[str, Any] | None = None,
+    earlier: Sequence[Turn] | None = None,
 ) -> Request:
-    """Return a request of one turn: images first, each labelled if there are several.
+    """Return a request: images first, then words; images are labelled if there are several.
 
-    Where the platform has no structured outputs, a ``schema`` is asked for in words.
+    Where the platform has no structured outputs, a ``schema`` is asked for in words. With
+    ``earlier`` turns, which may be none yet, it continues a conversation: every image is
+    labelled, and their numbers go on.
 
     Raises
     ------
@@ -169,7 +172,7 @@ def build_request(
         model_id=model_id,
         model=model,
         platform=platform,
-        turns=(Turn("user", (*_labelled(images), prompt)),),
+        turns=(*(earlier or ()), Turn("user", (*_labelled(images, earlier), prompt))),
         max_tokens=_checked_max_tokens(max_tokens, model),
         system=system,
         effort=effort,
@@ -184,9 +187,13 @@ def takes_schema(model: Model, platform: Platform) -> bool:
     return model.structured_outputs and platform.structured_outputs
 
 
-def _labelled(images: Sequence[PreparedImage]) -> Iterable[str | PreparedImage]:
-    for number, image in enumerate(images, start=1):
-        if len(images) > 1:
+def _labelled(
+    images: Sequence[PreparedImage], earlier: Sequence[Turn] | None
+) -> Iterable[str | PreparedImage]:
+    before = sum(not isinstance(block, str) for turn in earlier or () for block in turn.blocks)
+    for number, image in enumerate(images, start=before + 1):
+        # In a conversation more may follow, and what has been said is not said anew.
+        if len(images) > 1 or earlier is not None:
             yield label_for(number)
         yield image
 

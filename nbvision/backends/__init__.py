@@ -1,6 +1,15 @@
 """Who answers: one door each for the Anthropic API, Amazon Bedrock and the practice server."""
 
 from nbvision.backends.connection import connect, connected, current
-from nbvision.backends.protocol import Answer, Backend, EventStream, OnWait
+from nbvision.backends.protocol import Answer, Backend, EventStream, OnWait, StopSignal
 
-__all__ = ["Answer", "Backend", "EventStream", "OnWait", "connect", "connected", "current"]
+__all__ = [
+    "Answer",
+    "Backend",
+    "EventStream",
+    "OnWait",
+    "StopSignal",
+    "connect",
+    "connected",
+    "current",
+]

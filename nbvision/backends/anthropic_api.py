@@ -23,6 +23,7 @@ from nbvision.backends.protocol import (
     Answer,
     EventStream,
     OnWait,
+    StopSignal,
     introduction,
     require_open,
     shielded,
@@ -83,9 +84,18 @@ class AnthropicBackend:
         """Send a request and return its whole answer; see `Backend.send`."""
         return self._ask(lambda: self._send(request), on_wait)
 
-    def stream(self, request: Request, *, on_wait: OnWait | None = None) -> EventStream:
+    def stream(
+        self,
+        request: Request,
+        *,
+        on_wait: OnWait | None = None,
+        stop: StopSignal | None = None,
+    ) -> EventStream:
         """Send a request and return its events; see `Backend.stream`."""
-        return self._ask(lambda: self._stream(request), on_wait)
+        events = self._ask(lambda: self._stream(request), on_wait, stop)
+        if stop is not None:
+            stop.closes(events.close)
+        return events
 
     def count_tokens(self, request: Request) -> int | None:
         """Return the input tokens as the service counts them; the counting is free."""
@@ -110,9 +120,14 @@ class AnthropicBackend:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return introduction(self)
 
-    def _ask(self, action: Callable[[], Result], on_wait: OnWait | None = None) -> Result:
+    def _ask(
+        self,
+        action: Callable[[], Result],
+        on_wait: OnWait | None = None,
+        stop: StopSignal | None = None,
+    ) -> Result:
         require_open(is_closed=not self._finish.alive, name=self.name)
-        return with_retries(lambda: shielded(action, self._translate), on_wait)
+        return with_retries(lambda: shielded(action, self._translate), on_wait, stop)
 
     def _patience(self, silence_seconds: float) -> Any:
         import httpx2

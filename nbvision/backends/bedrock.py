@@ -22,6 +22,7 @@ from nbvision.backends.protocol import (
     Answer,
     EventStream,
     OnWait,
+    StopSignal,
     introduction,
     require_open,
     shielded,
@@ -108,7 +109,13 @@ class BedrockBackend:
 
         return self._ask(ask, on_wait)
 
-    def stream(self, request: Request, *, on_wait: OnWait | None = None) -> EventStream:
+    def stream(
+        self,
+        request: Request,
+        *,
+        on_wait: OnWait | None = None,
+        stop: StopSignal | None = None,
+    ) -> EventStream:
         """Send a request and return its events; see `Backend.stream`."""
 
         def ask() -> EventStream:
@@ -121,7 +128,10 @@ class BedrockBackend:
                 longest_seconds=seconds_for(request.max_tokens),
             )
 
-        return self._ask(ask, on_wait)
+        events = self._ask(ask, on_wait, stop)
+        if stop is not None:
+            stop.closes(events.close)
+        return events
 
     def count_tokens(self, request: Request) -> int | None:  # noqa: ARG002 - the protocol's signature
         """Return None: counting here refuses many models, so an estimate is shown instead."""
@@ -137,9 +147,14 @@ class BedrockBackend:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return introduction(self)
 
-    def _ask(self, action: Callable[[], Result], on_wait: OnWait | None) -> Result:
+    def _ask(
+        self,
+        action: Callable[[], Result],
+        on_wait: OnWait | None,
+        stop: StopSignal | None = None,
+    ) -> Result:
         require_open(is_closed=not self._finish.alive, name=self.name)
-        return with_retries(lambda: shielded(action, _translate), on_wait)
+        return with_retries(lambda: shielded(action, _translate), on_wait, stop)
 
 
 def _make_client(

@@ -1,5 +1,6 @@
 """What a backend is: who answers, seen from the rest of the package."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -8,7 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from nbvision.catalogue import Platform
-from nbvision.errors import BackendError, NbvisionError, NotConnected, TimedOut
+from nbvision.errors import BackendError, Interrupted, NbvisionError, NotConnected, TimedOut
 from nbvision.markup import bundle, escape, rich
 from nbvision.request import Request
 
@@ -17,6 +18,7 @@ __all__ = [
     "Backend",
     "EventStream",
     "OnWait",
+    "StopSignal",
     "introduction",
     "require_open",
     "shielded",
@@ -32,6 +34,66 @@ class Answer:
 
     message: object
     request_id: str | None
+
+
+class StopSignal:
+    """A wish to stop one call, from any thread: it ends waits and closes what is open.
+
+    Examples
+    --------
+    >>> stop = StopSignal()
+    >>> stop.set()
+    >>> stop.require_unset()
+    Traceback (most recent call last):
+    nbvision.errors.Interrupted: stopped before the answer began
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._event = threading.Event()
+        self._close: Callable[[], None] | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether somebody has asked to stop."""
+        return self._event.is_set()
+
+    def set(self) -> None:
+        """Ask to stop; safe to call twice."""
+        with self._lock:
+            self._event.set()
+            close = self._close
+        if close is not None:
+            close()
+
+    def closes(self, close: Callable[[], None]) -> None:
+        """Name what is to be closed; at once if somebody has asked already."""
+        with self._lock:
+            self._close = close
+        if self.is_set:
+            close()
+
+    def wait(self, seconds: float) -> None:
+        """Wait so long.
+
+        Raises
+        ------
+        Interrupted
+            As soon as somebody asks to stop.
+        """
+        self._event.wait(seconds)
+        self.require_unset()
+
+    def require_unset(self) -> None:
+        """Go on only if nobody has asked to stop.
+
+        Raises
+        ------
+        Interrupted
+            If somebody has.
+        """
+        if self.is_set:
+            raise Interrupted("stopped before the answer began")
 
 
 class EventStream:
@@ -157,8 +219,17 @@ class Backend(Protocol):
             If what came is not JSON.
         """
 
-    def stream(self, request: Request, *, on_wait: OnWait | None = None) -> EventStream:
+    def stream(
+        self,
+        request: Request,
+        *,
+        on_wait: OnWait | None = None,
+        stop: StopSignal | None = None,
+    ) -> EventStream:
         """Send a request and return its events as they arrive.
+
+        ``stop``, set from any thread, ends it: nothing is sent after that, and an open
+        connection is closed.
 
         Raises
         ------

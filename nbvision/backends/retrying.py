@@ -7,11 +7,10 @@ anything that money, keys or the request itself are the reason of.
 """
 
 import random
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from nbvision.backends.protocol import OnWait
+from nbvision.backends.protocol import OnWait, StopSignal
 from nbvision.backends.translate import LONGEST_WAIT_SECONDS, Unreachable
 from nbvision.errors import BackendError, Overloaded, RateLimited, ServiceFailed
 
@@ -25,7 +24,11 @@ _BROKEN = {500, 502}
 Result = TypeVar("Result")
 
 
-def with_retries(action: Callable[[], Result], on_wait: OnWait | None = None) -> Result:
+def with_retries(
+    action: Callable[[], Result],
+    on_wait: OnWait | None = None,
+    stop: StopSignal | None = None,
+) -> Result:
     """Return what the action returns, trying again where that is safe.
 
     Parameters
@@ -34,13 +37,19 @@ def with_retries(action: Callable[[], Result], on_wait: OnWait | None = None) ->
         Sends one request.
     on_wait
         Told in words before each wait.
+    stop
+        Set from another thread, it ends a wait, and nothing more is sent.
 
     Raises
     ------
+    Interrupted
+        If ``stop`` was set.
     BackendError
         The last one.
     """
+    stop = stop or StopSignal()
     for attempt in range(1, _ATTEMPTS + 1):
+        stop.require_unset()
         try:
             return action()
         except BackendError as error:
@@ -50,7 +59,7 @@ def with_retries(action: Callable[[], Result], on_wait: OnWait | None = None) ->
             words = f"{error.value.split(' [')[0]}; asking again in {wait:.1f} s"
         if on_wait is not None:
             on_wait(words)
-        time.sleep(wait)
+        stop.wait(wait)
     raise AssertionError("the loop returns or raises")
 
 

@@ -28,7 +28,7 @@ def shell() -> Any:
     """Return IPython's shell when a Jupyter kernel runs it, else None."""
     from IPython import get_ipython
 
-    found = get_ipython()  # type: ignore[no-untyped-call]
+    found = get_ipython()
     return found if getattr(found, "kernel", None) is not None else None
 
 

@@ -49,9 +49,12 @@ class Panel(anywidget.AnyWidget):
 
     _has_result: ClassVar[bool] = False
     """Whether a place for a result is opened under the widget."""
+    # Until it is made there is nothing to close, not even when its arguments are refused.
+    _is_closed = True
 
     def __init__(self, *, inside: "tuple[Panel, str] | None" = None, **traits: Any) -> None:
-        self._lock = threading.RLock()
+        # One lock for a whole and its parts: each sets the other's values, from any thread.
+        self._lock: threading.RLock = threading.RLock() if inside is None else inside[0]._lock
         self._inside = inside
         self._parts: dict[str, Panel] = {}
         self._is_closed = False
@@ -63,7 +66,7 @@ class Panel(anywidget.AnyWidget):
             close_earlier(self)
         else:
             whole, name = inside
-            whole._parts[name] = self  # noqa: SLF001 - the same class
+            whole._parts[name] = self
 
     # -- what a subclass gives ---------------------------------------------------------------
 
@@ -81,7 +84,7 @@ class Panel(anywidget.AnyWidget):
         """Send a message to every view; any thread may."""
         if self._inside is not None:
             whole, name = self._inside
-            whole._post(kind, buffers, **fields, part=name)  # noqa: SLF001 - the same class
+            whole._post(kind, buffers, **fields, part=name)
             return
         with self._lock:
             if not self._is_closed:
@@ -93,7 +96,7 @@ class Panel(anywidget.AnyWidget):
             self._post("state", buffers, **fields)
 
     def _show_error(self, error: BaseException) -> None:
-        self._post("error", **error_words(error))
+        self._post("error", **dict[str, Any](error_words(error)))
 
     # -- receiving ---------------------------------------------------------------------------
 
@@ -107,7 +110,7 @@ class Panel(anywidget.AnyWidget):
             handler = getattr(panel, f"_on_{kind}", None) if isinstance(kind, str) else None
             if handler is None or not str(kind).isidentifier():
                 raise RequestError(f"a message of type {kind!r}"[:100], cure="reload the page")  # noqa: TRY301 - shown like all others
-            with panel._lock:  # noqa: SLF001 - the same class
+            with panel._lock:
                 handler(Message(str(kind), fields, buffers))
         except Exception as error:  # noqa: BLE001 - whatever it is belongs into the widget
             answer |= {"error": error_words(error)}
@@ -164,17 +167,19 @@ class Panel(anywidget.AnyWidget):
         from IPython.display import display
 
         if self._is_closed:
-            display(self._still(), raw=True)
+            display(self._still(), raw=True)  # type: ignore[no-untyped-call]
             return
         data, metadata = self._repr_mimebundle_()
-        self._view = display(data, metadata=metadata, raw=True, display_id=True)
+        self._view = display(data, metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         if self._has_result:
-            self._result_view = display({"text/plain": ""}, raw=True, display_id=True)
+            self._result_view = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
-    def _show_result(self, shown: Still) -> None:
-        """Put a finished result under the widget, where it stays; any thread may."""
-        if self._result_view is not None:
-            self._result_view.update(shown, raw=True)
+    def _show_result(self, shown: Still) -> bool:
+        """Put a finished result under the widget, if it has a place there; any thread may."""
+        if self._result_view is None:
+            return False
+        self._result_view.update(shown, raw=True)
+        return True
 
     def freeze(self) -> None:
         """Replace the widget by what it shows, as pictures and text that stay.
@@ -189,14 +194,14 @@ class Panel(anywidget.AnyWidget):
             self._view.update(still, raw=True)
             self._show_result({"text/plain": ""})
         elif shell() is not None:
-            display(still, raw=True)
+            display(still, raw=True)  # type: ignore[no-untyped-call]
         self.close()
 
     def close(self) -> None:
         """Take the widget from the page and free what it held; results stay readable."""
+        if self._is_closed:
+            return
         with self._lock:
-            if self._is_closed:
-                return
             self._is_closed = True
             for part in self._parts.values():
                 part.close()

@@ -5,6 +5,7 @@ from typing import Any
 
 import environment
 import pytest
+from lab import Lab
 from playwright.sync_api import Browser, Page, sync_playwright
 from stage import Stage
 from widget_comm import recording
@@ -40,7 +41,7 @@ def page(browser: Browser) -> Iterator[Page]:
     found.on("console", lambda m: troubles.append(m.text) if m.type == "error" else None)
     yield found
     context.close()
-    assert troubles == []
+    assert not troubles, troubles
 
 
 @pytest.fixture
@@ -48,3 +49,11 @@ def put(page: Page) -> Iterator[Callable[[Callable[[], Any]], Stage]]:
     """Put a panel on a blank page; it is made inside, so that its connection is the stage's."""
     with recording():
         yield lambda make: Stage(page, make())
+
+
+@pytest.fixture(scope="session")
+def lab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One JupyterLab for a session, its kernels each test's own."""
+    found = Lab(tmp_path_factory.mktemp("lab"), browser)
+    yield found
+    found.close()

@@ -2,7 +2,7 @@
 
 const SECONDS_TO_ANSWER = 3;
 const NOT_CONNECTED =
-  "Not connected: the kernel has not answered for 3 seconds. If a cell is running, wait for " +
+  "Not connected: the kernel has not answered. If a cell is running, wait for " +
   "it; if the kernel was restarted, run this cell again.";
 
 // An element with attributes, listeners ("onclick") and children. Strings become text nodes,
@@ -60,10 +60,9 @@ export function openChannel(model, { onSilence, onAnswer, onError }) {
   function take(content, buffers = []) {
     onAnswer();
     if (content.type === "answer") {
-      const settle = waiting.get(content.id);
-      waiting.delete(content.id);
-      if (content.error && !(settle && settle.quiet)) onError(content.error);
-      settle?.resolve(content);
+      const asked = waiting.get(content.id);
+      if (content.error && !asked?.quiet) onError(content.error);
+      asked?.give(content);
       return;
     }
     if (content.type === "error") onError(content);
@@ -79,22 +78,26 @@ export function openChannel(model, { onSilence, onAnswer, onError }) {
         listeners.set(key, [...(listeners.get(key) ?? []), listener]);
       },
       // Send a message; the promise resolves with the answer, or with null when none came.
-      ask(type, fields = {}, buffers = [], { quiet = false } = {}) {
+      ask(type, fields = {}, buffers = [], { quiet = false, seconds = SECONDS_TO_ANSWER } = {}) {
         number += 1;
         const id = number;
         return new Promise((resolve) => {
-          const timer = setTimeout(() => {
+          const give = (answer) => {
+            clearTimeout(timer);
+            waiting.delete(id);
+            resolve(answer);
+          };
+          const silent = () => {
             onSilence();
-            if (waiting.has(id)) resolve(null);
-          }, SECONDS_TO_ANSWER * 1000);
-          waiting.set(id, {
-            quiet,
-            resolve: (answer) => {
-              clearTimeout(timer);
-              resolve(answer);
-            },
-          });
-          model.send({ ...fields, part: name, type, id }, undefined, buffers);
+            give(null);
+          };
+          const timer = setTimeout(silent, seconds * 1000);
+          waiting.set(id, { quiet, give });
+          try {
+            model.send({ ...fields, part: name, type, id }, undefined, buffers);
+          } catch {
+            silent(); // the notebook has let the connection go: its kernel is another one now
+          }
         });
       },
       part,
@@ -103,8 +106,7 @@ export function openChannel(model, { onSilence, onAnswer, onError }) {
 
   function close() {
     model.off("msg:custom", take);
-    for (const settle of waiting.values()) settle.resolve(null);
-    waiting.clear();
+    for (const asked of waiting.values()) asked.give(null);
   }
   return { ...part(""), close };
 }

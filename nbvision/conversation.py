@@ -1,0 +1,236 @@
+"""Many turns about pictures: append-only, each turn whole or not at all."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nbvision.backends import Backend
+from nbvision.errors import RequestError
+from nbvision.exchange import How, exchange
+from nbvision.images import SourceImage
+from nbvision.inspection import as_list
+from nbvision.markup import bundle, escape, figure, image_tag, plain, rich
+from nbvision.prepared import PreparedImage
+from nbvision.request import Turn
+from nbvision.response import Usage
+from nbvision.results import Cost, Reply
+
+__all__ = ["Conversation", "Exchange"]
+
+_THUMBNAIL = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One turn of a conversation.
+
+    Attributes
+    ----------
+    prompt
+        The words that were asked.
+    images
+        The pictures that came with them, as sent.
+    first_number
+        The number of the first of them, counted through the conversation from 1.
+    reply
+        The answer.
+    """
+
+    prompt: str
+    images: tuple[PreparedImage, ...]
+    first_number: int
+    reply: Reply
+
+
+class Conversation:
+    """An exchange of many turns, with new pictures at any of them.
+
+    What was said stays as it is and is sent again with each turn. Pictures are labelled
+    "Image 1:", "Image 2:" and so on through the whole conversation, so that words can name
+    them. A turn that fails or is interrupted leaves the conversation as it was.
+
+    Parameters
+    ----------
+    system
+        A system prompt: persona, language, manner.
+    model, max_tokens, effort, backend
+        As in `nbvision.ask`; the same for every turn.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> practice = nv.connect("practice", words_per_second=None)
+    >>> chat = Conversation(backend=practice)
+    >>> reply = chat.ask("How do they differ?", nv.samples.shelf_before, nv.samples.shelf_after)
+    >>> reply = chat.ask("And this one?", nv.samples.shapes)
+    >>> [turn.first_number for turn in chat.turns], len(chat.messages)
+    ([1, 3], 4)
+    """
+
+    def __init__(
+        self,
+        system: str | None = None,
+        *,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        effort: str | None = None,
+        backend: Backend | None = None,
+    ) -> None:
+        self.system = system
+        self.model = model
+        self.max_tokens = max_tokens
+        self.effort = effort
+        self.backend = backend
+        self._lock = threading.Lock()
+        self._turns: tuple[Exchange, ...] = ()
+
+    @property
+    def turns(self) -> tuple[Exchange, ...]:
+        """What has been said, in order."""
+        return self._turns
+
+    @property
+    def images(self) -> tuple[SourceImage, ...]:
+        """All pictures, in the order of their numbers."""
+        return tuple(image.source for turn in self._turns for image in turn.images)
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The messages as they would be sent, with each picture's data named, not spelled out."""
+        if not self._turns:
+            return []
+        last = self._turns[-1].reply
+        said = {"role": "assistant", "content": [{"type": "text", "text": last.text}]}
+        return [*last.request.abridged()["messages"], said]
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all turns together."""
+        usages = [turn.reply.usage for turn in self._turns]
+        return Usage(
+            sum(usage.input_tokens for usage in usages),
+            sum(usage.output_tokens for usage in usages),
+            sum(usage.cache_read_tokens for usage in usages),
+            sum(usage.cache_write_tokens for usage in usages),
+        )
+
+    @property
+    def cost(self) -> Cost:
+        """US dollars of all turns together; not known if one is not."""
+        dollars = [turn.reply.cost.dollars for turn in self._turns]
+        known = [amount for amount in dollars if amount is not None]
+        return Cost(sum(known) if len(known) == len(dollars) else None)
+
+    def ask(
+        self,
+        prompt: str,
+        *images: object,
+        backend: Backend | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Reply:
+        """Say something, with new pictures if there are any, and return the answer.
+
+        Parameters
+        ----------
+        prompt
+            The words.
+        *images
+            Each anything `open_image` takes, or a list of such.
+        backend
+            Who answers this turn, if it is not who answers the others.
+        on_text
+            As in `nbvision.ask`.
+
+        Raises
+        ------
+        ImageError, RequestError
+            Before anything is sent; also if another turn is still under way.
+        BackendError, AnswerError
+            If nobody answered, or not usably. The conversation stays as it was.
+        """
+        found = [picture for image in images for picture in as_list(image)]
+        how = How.of(
+            backend or self.backend,
+            self.model,
+            self.system,
+            self.max_tokens,
+            self.effort,
+            on_text,
+        )
+        if not self._lock.acquire(blocking=False):
+            raise RequestError(
+                "another turn is still under way", cure="wait for its answer, or stop it"
+            )
+        try:
+            reply = exchange(found, prompt, "ask", how, earlier=self._said())
+            fresh = reply.request.images[len(self.images) :]
+            turn = Exchange(prompt, fresh, len(self.images) + 1, reply)
+            self._turns = (*self._turns, turn)
+        finally:
+            self._lock.release()
+        return reply
+
+    def undo(self) -> Exchange:
+        """Take the last turn back and return it; its pictures go with it.
+
+        Raises
+        ------
+        RequestError
+            If nothing has been said.
+        """
+        if not self._turns:
+            raise RequestError("nothing has been said yet", cure="ask something first")
+        *kept, last = self._turns
+        self._turns = tuple(kept)
+        return last
+
+    def _said(self) -> tuple[Turn, ...]:
+        """Return all turns as they are sent again."""
+        if not self._turns:
+            return ()
+        last = self._turns[-1].reply
+        return (*last.request.turns, Turn("assistant", (last.text,)))
+
+    def in_words(self) -> str:
+        """Return the conversation as text."""
+        lines = []
+        for turn in self._turns:
+            lines += [f"Image {number}: {image.source.source}" for number, image in _numbered(turn)]
+            lines += [f"You: {turn.prompt}", f"{turn.reply.model}: {turn.reply.text}", ""]
+        return "\n".join([*lines, self.summary()])
+
+    def summary(self) -> str:
+        """Return one line: how many turns and pictures, tokens, and how much."""
+        usage = self.usage
+        return (
+            f"{len(self._turns)} turns, {len(self.images)} images · "
+            f"{usage.total_input_tokens:,} tokens in, {usage.output_tokens:,} out · {self.cost}"
+        )
+
+    def __repr__(self) -> str:
+        return f"Conversation({self.summary()})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        turns = "".join(_turn_markup(turn) for turn in self._turns)
+        summary = f'<div style="opacity:.75"><small>{escape(self.summary())}</small></div>'
+        return bundle(plain(self.in_words()), markup=rich(turns + summary))
+
+
+def _numbered(turn: Exchange) -> list[tuple[int, PreparedImage]]:
+    return list(enumerate(turn.images, start=turn.first_number))
+
+
+def _turn_markup(turn: Exchange) -> str:
+    pictures = ""
+    for number, image in _numbered(turn):
+        words = f"Image {number}: {image.source.source}"
+        tag = image_tag(image.source.thumbnail(_THUMBNAIL), "image/jpeg", alt=words)
+        shown = figure(tag, rich(f"<small>{escape(words)}</small>"))
+        pictures += f'<div style="margin-right:.6em">{shown}</div>'
+    wrap = "white-space:pre-wrap;max-width:60em;margin:.3em 0"
+    return (
+        f'<div style="display:flex;flex-wrap:wrap">{pictures}</div>'
+        f'<div style="{wrap}"><b>You:</b> {escape(turn.prompt)}</div>'
+        f'<div style="{wrap}"><b>{escape(turn.reply.model)}:</b> {escape(turn.reply.text)}</div>'
+    )

@@ -1,0 +1,135 @@
+"""One exchange: pictures and words go out, one reply comes back."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbvision.backends import Backend, current
+from nbvision.catalogue import Model, find_model, model_cost
+from nbvision.images import open_image
+from nbvision.inspection import as_list, prepare_all
+from nbvision.live import LiveText
+from nbvision.preflight import Task, check_images, require_sendable
+from nbvision.request import Request, Turn, build_request
+from nbvision.response import Response, StreamReader, require_usable
+from nbvision.results import Cost, Reply
+
+__all__ = ["How", "exchange"]
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """Who is asked, and how: what all calls have in common."""
+
+    backend: Backend
+    model_id: str
+    model: Model
+    system: str | None
+    max_tokens: int | None
+    effort: str | None
+    on_text: Callable[[str], None] | None
+
+    @classmethod
+    def of(  # noqa: PLR0917 - called with one line of names, in this order
+        cls,
+        backend: Backend | None,
+        model: str | None,
+        system: str | None,
+        max_tokens: int | None,
+        effort: str | None,
+        on_text: Callable[[str], None] | None,
+    ) -> "How":
+        """Return who is asked and how, from what a call was given."""
+        asked = current(backend)
+        chosen = model or asked.model
+        return cls(asked, chosen, find_model(chosen), system, max_tokens, effort, on_text)
+
+
+def exchange(  # noqa: PLR0917 - the first five are every call's
+    images: object,
+    prompt: str,
+    task: Task,
+    how: How,
+    schema: dict[str, Any] | None = None,
+    earlier: Sequence[Turn] | None = None,
+) -> Reply:
+    """Send pictures and words, and return the reply.
+
+    Parameters
+    ----------
+    images
+        One picture or several; in a conversation there may be none.
+    prompt, task, how, schema
+        The words, what they are for, who is asked, and the form of the answer.
+    earlier
+        In a conversation the turns before this one, which are sent again.
+
+    Raises
+    ------
+    ImageError, RequestError
+        Before anything is sent.
+    BackendError, AnswerError
+        If nobody answered, or not usably.
+    """
+    platform = how.backend.platform
+    sources = [open_image(image) for image in as_list(images)] if images or not earlier else []
+    sent_again = [block for turn in earlier or () for block in turn.blocks]
+    findings = check_images(
+        [*(block.source for block in sent_again if not isinstance(block, str)), *sources],
+        how.model,
+        platform,
+        prompt=prompt,
+        system=how.system or "",
+        task=task,
+    )
+    require_sendable(findings)
+    with LiveText(how.model_id) as live:
+        request = build_request(
+            prepare_all(sources, how.model, platform, live.progress),
+            prompt,
+            model_id=how.model_id,
+            model=how.model,
+            platform=platform,
+            system=how.system,
+            max_tokens=how.max_tokens,
+            effort=how.effort,
+            schema=schema,
+            earlier=earlier,
+        )
+        started = time.monotonic()
+        response = require_usable(_stream(how, request, live))
+    return Reply(
+        response=response,
+        request=request,
+        backend=how.backend.name,
+        cost=_cost(response),
+        findings=findings,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _stream(how: How, request: Request, live: LiveText) -> Response:
+    """Send a request and read its events to the end; an interrupt leaves the part on show."""
+    reader = StreamReader()
+    live.note("asked, waiting for the first word")
+    with how.backend.stream(request, on_wait=live.note) as events:
+        for event in events:
+            text = reader.feed(event)
+            if text:
+                live.add(text)
+                if how.on_text is not None:
+                    how.on_text(text)
+        return reader.response(request_id=events.request_id)
+
+
+def _cost(response: Response) -> Cost:
+    model, usage = find_model(response.model), response.usage
+    dollars = model_cost(
+        model,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+    return Cost(dollars, model.note)

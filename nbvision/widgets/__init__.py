@@ -1,0 +1,1 @@
+"""Widgets: one plain ES module each, over the plain functions; see `nbvision`."""

@@ -1,0 +1,380 @@
+"""Ask about pictures from a form: describe, compare or locate, with the answer as it comes."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Literal
+
+from traitlets import Any as AnyTrait
+from traitlets import Enum, HasTraits, Unicode, observe, validate
+
+from nbvision.backends import Backend, connected
+from nbvision.box_reader import read_boxes
+from nbvision.calls import compare, describe, locate
+from nbvision.draw import LARGEST_SHOWN
+from nbvision.errors import NbvisionError, RequestError, UnreadableAnswer
+from nbvision.geometry import Box, Fit
+from nbvision.images import SourceImage, open_image
+from nbvision.inspection import as_list, asked_of, check, estimate
+from nbvision.markup import bundle, escape, plain, rich
+from nbvision.preflight import EstimateRow
+from nbvision.prompts import COMPARE, DESCRIBE
+from nbvision.results import Detections, Reply
+from nbvision.widgets.asking import Run
+from nbvision.widgets.messages import Message
+from nbvision.widgets.model_menu import model_choices
+from nbvision.widgets.panel import Panel, Still, front_end
+
+__all__ = ["AskPanel"]
+
+TASKS = ("describe", "compare", "locate")
+EFFORTS = ("", "low", "medium", "high", "xhigh", "max")
+_LONGEST_PROMPT = 200_000
+_LONGEST_ID = 2048
+_THUMBNAIL = 160
+_MOST_THUMBNAILS = 24
+_MOST_NOTES = 4
+_MOST_BOXES = 500
+
+
+class AskPanel(Panel):
+    """A form over `describe`, `compare` and `locate`: words, estimate, answer, boxes.
+
+    Nothing is sent before a click on Ask. The answer streams, can be stopped, and when it is
+    whole stands under the widget for good, and in `result`.
+
+    Parameters
+    ----------
+    images
+        One picture or several, each anything `open_image` takes; or another widget with
+        `images`, such as an `ImagePicker`, which is then followed.
+    prompt
+        The words; for ``task="locate"`` what to find. Empty for the task's own.
+    task
+        ``"describe"``, ``"compare"`` or ``"locate"``.
+    model, system, max_tokens, effort, backend
+        As in `describe`.
+
+    Attributes
+    ----------
+    result
+        What the plain function returned last: a `Reply`, or `Detections` in original pixels.
+        None before, and where the last question failed or was stopped.
+    results
+        All of them, in order.
+
+    Raises
+    ------
+    ImageError
+        If a picture cannot be opened.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> practice = nv.connect("practice", words_per_second=None)
+    >>> panel = AskPanel(nv.samples.photo, "the red bowl", task="locate", backend=practice)
+    >>> panel.ask()
+    >>> panel.wait(seconds=60)
+    Detections(1 box in SourceImage('photo.jpg', 2572 × 1740, JPEG))
+    """
+
+    _esm, _css = front_end("ask_panel", "askPanelView", "answer").values()
+    _has_result = True
+
+    images: Any = AnyTrait(())
+    task: Any = Enum(TASKS, "describe")
+    prompt = Unicode("")
+    system = Unicode("")
+    model = Unicode(None, allow_none=True)
+    effort = Enum(EFFORTS, "")
+    max_tokens = AnyTrait(None)
+    result: Any = AnyTrait(None)
+
+    def __init__(
+        self,
+        images: object = (),
+        prompt: str | None = None,
+        *,
+        task: Literal["describe", "compare", "locate"] = "describe",
+        model: str | None = None,
+        system: str | None = None,
+        max_tokens: int | None = None,
+        effort: str | None = None,
+        backend: Backend | None = None,
+        inside: tuple[Panel, str] | None = None,
+    ) -> None:
+        self._backend = backend
+        self._run: Run | None = None
+        self.results: list[Reply | Detections] = []
+        self._is_taking = self._is_below = False
+        self._unobserve: Callable[[], None] = lambda: None
+        super().__init__(
+            inside=inside,
+            task=task,
+            prompt=prompt or "",
+            system=system or "",
+            model=model,
+            effort=effort or "",
+            max_tokens=max_tokens,
+        )
+        if isinstance(images, HasTraits) and images.has_trait("images"):
+            self._follow(images)
+        else:
+            self.images = images
+
+    # -- the plain side ----------------------------------------------------------------------
+
+    @property
+    def text(self) -> str:
+        """The words of the last question's answer so far; kept whatever becomes of it."""
+        return self._run.text if self._run is not None else ""
+
+    def ask(self) -> None:
+        """Ask, in the background; a question under way goes on instead of a second one."""
+        with self._lock:
+            if self._run is not None and self._run.is_under_way:
+                return
+            self.result, self._is_below = None, False
+            number = self._run.number + 1 if self._run is not None else 1
+            self._run = Run(
+                self,
+                number,
+                self._asker(),
+                self._backend,
+                on_words=self._on_words,
+                on_end=self._on_end,
+                show=self._show,
+            )
+            self._run.start()
+
+    def stop(self) -> None:
+        """Stop the question under way; the words that have arrived stay."""
+        if self._run is not None:
+            self._run.stop()
+
+    def wait(self, seconds: float | None = None) -> Reply | Detections | None:
+        """Wait for the question under way, and return `result`.
+
+        Raises
+        ------
+        TimeoutError
+            If it takes longer than so many seconds.
+        """
+        if self._run is not None:
+            self._run.wait(seconds)
+        found: Reply | Detections | None = self.result
+        return found
+
+    # -- from the browser --------------------------------------------------------------------
+
+    def _on_settings(self, message: Message) -> None:
+        self._take_settings(message)
+        self._post_state()
+
+    def _on_ask(self, message: Message) -> None:
+        self._take_settings(message)
+        self.ask()
+
+    def _on_stop(self, _: Message) -> None:
+        self.stop()
+
+    def _on_hello(self, _: Message) -> None:
+        self._post_state()
+        self._in_background(self._post_pictures)
+
+    def _take_settings(self, message: Message) -> None:
+        task, effort = message.one_of("task", TASKS), message.one_of("effort", EFFORTS)
+        prompt = message.text("prompt", longest=_LONGEST_PROMPT)
+        system = message.text("system", longest=_LONGEST_PROMPT)
+        model = message.text("model", longest=_LONGEST_ID)
+        self._is_taking = True
+        try:
+            self.task, self.effort, self.prompt, self.system = task, effort, prompt, system
+            if model and model != self._place()[0]:
+                self.model = model
+        finally:
+            self._is_taking = False
+
+    # -- asking ------------------------------------------------------------------------------
+
+    def _place(self) -> tuple[str, Any, Any]:
+        return asked_of(self.model, self._backend)
+
+    def _asker(self) -> Callable[[Backend, Callable[[str], None]], Any]:
+        """Return the call that the form stands for, as it stands now."""
+        images, prompt = list(self.images), self.prompt.strip()
+        options: dict[str, Any] = {
+            "model": self.model,
+            "system": self.system.strip() or None,
+            "max_tokens": self.max_tokens,
+            "effort": self.effort or None,
+        }
+        call: Any = {"describe": describe, "compare": compare, "locate": locate}[self.task]
+        words = prompt if self.task == "locate" else prompt or None
+
+        def ask(backend: Backend, on_text: Callable[[str], None]) -> Any:
+            if not images:
+                raise RequestError("no picture", limit="one or more", cure="choose a picture first")
+            return call(images, words, **options, backend=backend, on_text=on_text)
+
+        return ask
+
+    def _on_words(self, run: Run) -> None:
+        """Show the boxes that can be read already."""
+        if self.task != "locate" or not self.images or "]" not in run.text:
+            return
+        image: SourceImage = self.images[0]
+        fit = Fit.of(image.size, self._place()[1].tier)
+        with suppress(UnreadableAnswer):
+            boxes = read_boxes(run.text, fit.resized).boxes[:_MOST_BOXES]
+            self._post("boxes", boxes=[_row(fit.to_original(box)) for box in boxes])
+
+    def _on_end(self, run: Run) -> None:
+        if run.state == "done":
+            self.results.append(run.result)
+            self.result = run.result
+
+    def _show(self, run: Run) -> None:
+        self._is_below = self._show_result(_still_of(run))
+        self._post_state()
+
+    # -- showing -----------------------------------------------------------------------------
+
+    def _state(self) -> tuple[dict[str, Any], list[bytes]]:
+        asked = self._place()[0]
+        state = {
+            "task": self.task,
+            "prompt": self.prompt,
+            "system": self.system,
+            "effort": self.effort,
+            "efforts": EFFORTS,
+            "model": asked,
+            "models": model_choices(asked, self._backend),
+            "answerer": self._answerer(),
+            "estimate": self._reckoned(),
+            "run": self._run.fields() if self._run is not None else None,
+            "boxes": self._boxes(),
+            "summary": self._summary(),
+            "is_below": self._is_below,
+        }
+        return state, []
+
+    def _answerer(self) -> str:
+        asked = self._backend or connected()
+        if asked is None:
+            return "not connected yet: without a key the practice server answers"
+        practice = asked.name == "practice"
+        return "the practice server answers; it is not a language model" if practice else asked.name
+
+    def _reckoned(self) -> dict[str, Any]:
+        """Return what the question would cost, and what is worth knowing; nothing is sent."""
+        if not self.images:
+            return {"words": "choose a picture", "notes": []}
+        model = self._place()[0]
+        words = self.prompt or {"compare": COMPARE}.get(self.task, DESCRIBE)
+        text = f"{self.system}\n{words}" if self.system else words
+        try:
+            row = estimate(self.images, text, models=model, count=False).rows[0]
+            notes = check(
+                self.images, model=model, backend=self._backend, prompt=text, task=self.task
+            )
+        except NbvisionError as error:
+            return {"words": str(error.value), "notes": []}
+        found = [*notes.errors, *notes.warnings][:_MOST_NOTES]
+        tokens = f"about {row.visual_tokens + row.text_tokens:,} tokens"
+        return {
+            "words": f"{tokens}, {_price(row)}",
+            "notes": [plain(str(note)) for note in found],
+        }
+
+    def _summary(self) -> str:
+        if self.result is None:
+            return ""
+        reply = self.result.reply if isinstance(self.result, Detections) else self.result
+        return plain(reply.summary())
+
+    def _boxes(self) -> list[list[Any]]:
+        if not isinstance(self.result, Detections):
+            return []
+        x, y = self.result.image.crop_origin
+        return [_row(box, x, y) for box in self.result.boxes[:_MOST_BOXES]]
+
+    def _post_pictures(self) -> None:
+        """Send thumbnails of the pictures, and a larger copy of the first to draw boxes on."""
+        images = list(self.images)
+        shown = images[:_MOST_THUMBNAILS]
+        fields = [{"name": plain(image.source), "size": str(image.size)} for image in shown]
+        buffers = [image.thumbnail(_THUMBNAIL) for image in shown]
+        first = [images[0].thumbnail(LARGEST_SHOWN)] if images else []
+        size = list(images[0].size) if images else [0, 0]
+        if images == self.images:
+            self._post(
+                "pictures", [*buffers, *first], pictures=fields, count=len(images), size=size
+            )
+
+    def _still(self) -> Still:
+        if self._run is not None and not self._run.is_under_way:
+            return _still_of(self._run)
+        return bundle(self._in_words())
+
+    def _in_words(self) -> str:
+        return f"{self!r}: without widgets, nv.{self.task}(images, …) does the same"
+
+    def __repr__(self) -> str:
+        count = len(self.images)
+        return f"AskPanel({self.task}, {count} picture{'' if count == 1 else 's'})"
+
+    def _free(self) -> None:
+        self._unobserve()
+        if self._run is not None:
+            self._run.stop()
+
+    # -- from Python -------------------------------------------------------------------------
+
+    @validate("images")
+    def _opened(self, proposal: Any) -> list[SourceImage]:
+        given = proposal["value"]
+        return [open_image(image) for image in as_list(given)] if given else []
+
+    @observe("images")
+    def _images_changed(self, _: Any) -> None:
+        self._post_state()
+        self._in_background(self._post_pictures)
+
+    @observe("task", "prompt", "system", "model", "effort")
+    def _settings_changed(self, _: Any) -> None:
+        if not self._is_taking:
+            self._post_state()
+
+    def _follow(self, source: HasTraits) -> None:
+        def take(_: object) -> None:
+            self.images = list(source.images)  # type: ignore[attr-defined]
+
+        source.observe(take, names="images")
+        self._unobserve = lambda: source.unobserve(take, names="images")
+        take(None)
+
+
+def _price(row: EstimateRow) -> str:
+    more = row.dollars_per_1000_output_tokens
+    if row.dollars == 0:
+        return "free"
+    answer = "" if more is None else f", and ${more:.4f} for each 1,000 tokens of the answer"
+    return f"{row.dollars_in_words} to send{answer}"
+
+
+def _row(box: Box, x: float = 0, y: float = 0) -> list[Any]:
+    """Return a box as the browser draws it: four edges in pixels of the picture, and a label."""
+    return [box.left - x, box.top - y, box.right - x, box.bottom - y, plain(box.label)]
+
+
+def _still_of(run: Run) -> Still:
+    if run.result is not None:
+        shown: Still = run.result._repr_mimebundle_()
+        return shown
+    error = run.error or {"value": run.note, "limit": "", "cure": "ask again"}
+    words = f"{error['value']} → {error['cure']}" if error["cure"] else error["value"]
+    markup = rich(
+        f'<div style="white-space:pre-wrap">{escape(run.text)}</div>'
+        f"<div><small>{escape(words)}</small></div>"
+    )
+    return bundle(f"{run.text}\n\n{words}", markup=markup)

@@ -1,0 +1,99 @@
+// An answer as it comes: words in a log, a line about the wait, a way to stop and to copy.
+
+import { h } from "./channel.js";
+
+// Copy text; where a page may not, select it so that Ctrl+C does.
+async function copyWords(element) {
+  try {
+    await navigator.clipboard.writeText(element.textContent);
+    return "copied";
+  } catch {
+    getSelection().selectAllChildren(element);
+    return "selected: copy it with Ctrl+C or ⌘C";
+  }
+}
+
+// Returns the elements and what keeps them true. `ask` asks (again), `stop` stops, `sync` asks
+// for everything when a piece was missed.
+export function answerView({ ask, stop, sync, signal }) {
+  const note = h("span", { class: "nbv-note", role: "status" });
+  const words = h("div", {
+    class: "nbv-words",
+    role: "log",
+    tabindex: "0",
+    "aria-label": "Answer",
+    hidden: true,
+  });
+  const value = h("div");
+  const cure = h("div", { class: "nbv-cure" });
+  const retry = h("button", { type: "button", onclick: ask }, "Try again");
+  const failure = h(
+    "div",
+    { class: "nbv-error", role: "alert", hidden: true },
+    h("div", {}, value, cure),
+    retry,
+  );
+  const copied = h("span", { class: "nbv-note", role: "status" });
+  const copy = h(
+    "button",
+    { type: "button", onclick: async () => (copied.textContent = await copyWords(words)) },
+    "Copy",
+  );
+  const summary = h("span", { class: "nbv-note" });
+  const foot = h("div", { class: "nbv-row", hidden: true }, copy, copied, summary);
+  const stopper = h("button", { type: "button", hidden: true, onclick: stop }, "Stop");
+
+  let shown = { run: 0, state: "" };
+  let length = 0;
+  let begun = 0;
+  const text = document.createTextNode("");
+  words.append(text);
+
+  const tick = () => {
+    if (shown.state !== "asking") return;
+    const seconds = Math.round((Date.now() - begun) / 1000);
+    note.textContent = [shown.note, seconds > 1 ? `${seconds} s` : ""].filter(Boolean).join(" · ");
+  };
+  const timer = setInterval(tick, 1000);
+  signal.addEventListener("abort", () => clearInterval(timer));
+
+  // Show a run as it stands; null when nothing has been asked.
+  function show(run, line = "") {
+    const isNew = run && run.run !== shown.run;
+    shown = run ?? { run: 0, state: "" };
+    const asking = shown.state === "asking";
+    if (run && (isNew || !asking)) begun = Date.now() - run.seconds * 1000;
+    text.data = shown.text ?? "";
+    length = [...text.data].length;
+    words.hidden = length === 0;
+    words.setAttribute("aria-busy", String(asking));
+    stopper.hidden = !asking;
+    note.textContent = asking ? shown.note : shown.state === "stopped" ? shown.note : "";
+    failure.hidden = shown.state !== "failed";
+    if (shown.error) {
+      const { value: what, limit } = shown.error;
+      value.textContent = limit ? `${what} (limit: ${limit})` : what;
+      cure.textContent = shown.error.cure ? `→ ${shown.error.cure}` : "";
+    }
+    foot.hidden = asking || length === 0;
+    summary.textContent = line;
+    copied.textContent = "";
+  }
+
+  // Add a piece that belongs at an offset, counted in characters.
+  function add({ run, offset, piece }) {
+    if (run !== shown.run || shown.state !== "asking") return;
+    if (offset !== length) {
+      if (offset > length) sync();
+      return;
+    }
+    const isAtEnd = words.scrollTop + words.clientHeight >= words.scrollHeight - 8;
+    shown.note = "";
+    words.hidden = false;
+    text.appendData(piece);
+    length += [...piece].length;
+    if (isAtEnd) words.scrollTop = words.scrollHeight;
+    tick();
+  }
+  return { note, words, failure, foot, stopper, show, add, isAsking: () => shown.state === "asking" };
+}
