@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lab check notebooks bench setup clean
+.PHONY: help demo test lab check notebooks screenshots bench setup clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,6 +12,7 @@ demo: setup  ## the main job on a real photograph, without a key
 	$(BIN)/nbvision demo
 
 test: setup  ## set up and pass all tests
+	$(BIN)/python tests/browser/environment.py
 	$(BIN)/python -m pytest -n auto
 
 lab: setup  ## open JupyterLab on the tutorials
@@ -24,6 +25,10 @@ check: setup  ## lint and types
 
 notebooks: setup  ## run the tutorials again and store what they show
 	$(BIN)/python notebooks/refresh.py
+
+screenshots: setup  ## take the README's picture of the workbench again, in a real JupyterLab
+	$(BIN)/python tests/browser/environment.py
+	$(BIN)/python tests/browser/make_screenshots.py
 
 bench: setup  ## measure against what people would use instead
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -23,6 +23,9 @@ _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 # What a kernel needs of its surroundings; keys, profiles and proxies stay outside.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV")
 
+# Widgets are stored as the pictures and words that every viewer can show.
+_FREEZE = "import nbvision\nnbvision.freeze_widgets()"
+
 # Loaded by every Python that starts with this folder on its path: a tutorial that reaches for
 # anything but this machine fails.
 _LOOPBACK_ONLY = """
@@ -66,6 +69,7 @@ def run(notebook: Any, *, timeout_seconds: int = 120) -> Any:
             "MPLCONFIGDIR": str(scratch / "matplotlib"),
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+        notebook.cells.append(nbformat.v4.new_code_cell(_FREEZE))
         client = NotebookClient(
             notebook,
             timeout=timeout_seconds,
@@ -76,6 +80,7 @@ def run(notebook: Any, *, timeout_seconds: int = 120) -> Any:
             extra_arguments=["--log-level=ERROR"],
         )
         client.execute(env=surroundings)
+    del notebook.cells[-1]
     return notebook
 
 

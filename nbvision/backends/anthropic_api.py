@@ -92,9 +92,19 @@ class AnthropicBackend:
         stop: StopSignal | None = None,
     ) -> EventStream:
         """Send a request and return its events; see `Backend.stream`."""
-        events = self._ask(lambda: self._stream(request), on_wait, stop)
-        if stop is not None:
-            stop.closes(events.close)
+        if stop is None:
+            return self._ask(lambda: self._stream(request, self._client), on_wait)
+        # A connection of its own, known before the reply begins: a kept one belongs to nobody
+        # until then, and could not be closed.
+        http_client = _http_client(str(self._client.base_url), stop)
+        client = self._client.with_options(http_client=http_client)
+        try:
+            events = self._ask(lambda: self._stream(request, client), on_wait, stop)
+        except BaseException:
+            http_client.close()
+            raise
+        stop.closes(events.close)
+        weakref.finalize(events, http_client.close)
         return events
 
     def count_tokens(self, request: Request) -> int | None:
@@ -141,8 +151,8 @@ class AnthropicBackend:
             message = _json_of(response, seconds_for(request.max_tokens))
             return Answer(message, response.headers.get("request-id"))
 
-    def _stream(self, request: Request) -> EventStream:
-        ask = self._client.messages.with_streaming_response.create
+    def _stream(self, request: Request, client: Any) -> EventStream:
+        ask = client.messages.with_streaming_response.create
         patience = self._patience(_SILENCE_SECONDS)
         manager = ask(**request.body(), stream=True, timeout=patience)
         response = manager.__enter__().http_response
@@ -202,14 +212,17 @@ def _make_client(base_url: str | None, api_key: str | None) -> Any:
     return shielded(make, lambda error: _no_key() if _is_about_keys(error) else _misfit(error))
 
 
-def _http_client(address: str) -> Any:
+def _http_client(address: str, stop: StopSignal | None = None) -> Any:
     import anthropic
     import httpx2
+
+    def watch(request: Any) -> None:
+        request.extensions["trace"] = lambda event, details: _closes(stop, event, details)
 
     options: dict[str, Any] = {
         "follow_redirects": False,
         "timeout": httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
-        "event_hooks": {"response": [_keep_short]},
+        "event_hooks": {"response": [_keep_short], "request": [watch] if stop else []},
     }
     if is_loopback(address):
         # A proxy of the environment cannot find a server on this machine; a client that is
@@ -310,13 +323,23 @@ def _unreadable(what: str) -> UnreadableAnswer:
     return UnreadableAnswer(f"there came {what}", cure="ask again; it may have been billed")
 
 
+def _closes(stop: StopSignal | None, event: str, details: Mapping[str, Any]) -> None:
+    """Let a stop close a connection as soon as there is one."""
+    if stop is not None and event.endswith(("connect_tcp.complete", "start_tls.complete")):
+        stream = details["return_value"]
+        stop.closes(lambda: _shut(stream))
+
+
+def _shut(stream: Any) -> None:
+    with suppress(OSError, AttributeError):
+        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+
 def _hang_up(response: Any) -> None:
     """Close a reply at once: closing alone wakes nobody who waits in another thread."""
     if response.is_closed:
         return  # read to its end: its connection may already serve somebody else
-    with suppress(OSError, AttributeError):
-        place = response.extensions["network_stream"].get_extra_info("socket")
-        place.shutdown(socket.SHUT_RDWR)
+    _shut(response.extensions.get("network_stream"))
     response.close()
 
 

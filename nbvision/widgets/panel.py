@@ -7,6 +7,7 @@ land depends on the version of the kernel.
 """
 
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ from nbvision.widgets.engine import engine
 from nbvision.widgets.front_end import module, styles
 from nbvision.widgets.messages import Message, error_words
 
-__all__ = ["Panel", "front_end"]
+__all__ = ["Panel", "freeze_widgets", "front_end"]
 
 Still = dict[str, str]
 
@@ -170,12 +171,15 @@ class Panel(anywidget.AnyWidget):
             display(self._still(), raw=True)  # type: ignore[no-untyped-call]
             return
         data, metadata = self._repr_mimebundle_()
+        _shown.add(self)
         self._view = display(data, metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         if self._has_result:
             self._result_view = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
     def _show_result(self, shown: Still) -> bool:
         """Put a finished result under the widget, if it has a place there; any thread may."""
+        if self._inside is not None:
+            return self._inside[0]._show_result(shown)
         if self._result_view is None:
             return False
         self._result_view.update(shown, raw=True)
@@ -203,9 +207,10 @@ class Panel(anywidget.AnyWidget):
             return
         with self._lock:
             self._is_closed = True
-            for part in self._parts.values():
-                part.close()
             self._free()
+        # Without the lock: a part that sends takes its own first, and then this one.
+        for part in self._parts.values():
+            part.close()
         if self._inside is None:
             layout = self.layout
             super().close()
@@ -224,3 +229,16 @@ class Panel(anywidget.AnyWidget):
 def nothing_yet(words: str) -> Still:
     """Return the bundle of a widget that has nothing to show."""
     return bundle(words)
+
+
+_shown: "weakref.WeakSet[Panel]" = weakref.WeakSet()
+
+
+def freeze_widgets() -> None:
+    """Replace every widget of ours that this kernel shows by pictures and text that stay.
+
+    What to do before a notebook is saved for others; see `Panel.freeze`.
+    """
+    for panel in list(_shown):
+        if not panel._is_closed:
+            panel.freeze()

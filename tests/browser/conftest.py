@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from stage import Stage
 from widget_comm import recording
 
-_FLAGS = [
+FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -25,7 +25,7 @@ _FLAGS = [
 def browser() -> Iterator[Browser]:
     path = environment.chromium()
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, headless=True, args=_FLAGS)
+        found = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
         yield found
         found.close()
 

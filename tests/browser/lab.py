@@ -115,20 +115,28 @@ class Lab:
 
     @contextmanager
     def notebook(
-        self, cells: list[str], *, kernel: str = "python3", name: str = "test", dark: bool = False
+        self,
+        cells: list[str],
+        *,
+        kernel: str = "python3",
+        name: str = "test",
+        dark: bool = False,
+        height: int = 1000,
     ) -> Iterator["OpenNotebook"]:
         """Write a notebook of these cells, open it, and wait for its kernel."""
         path = f"{name}.ipynb"
         made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
         made.metadata["kernelspec"] = {"name": kernel, "display_name": kernel}
         nbformat.write(made, self.work / path)
-        with self.opened(path, dark=dark) as found:
+        with self.opened(path, dark=dark, height=height) as found:
             yield found
 
     @contextmanager
-    def opened(self, path: str, *, dark: bool = False) -> Iterator["OpenNotebook"]:
+    def opened(
+        self, path: str, *, dark: bool = False, height: int = 1000
+    ) -> Iterator["OpenNotebook"]:
         """Open a notebook that lies in the server's folder."""
-        size = {"width": 1280, "height": 1000}
+        size = {"width": 1280, "height": height}
         context = self._browser.new_context(viewport=size)  # type: ignore[arg-type]
         context.set_default_timeout(15_000)
         page = context.new_page()
@@ -167,11 +175,6 @@ class OpenNotebook:
         """Load the page and wait until the kernel has answered."""
         self.page.goto(f"{self.lab.url}lab/tree/{self.path}?token={_TOKEN}&reset")
         self.page.wait_for_function("() => window.jupyterapp?.shell")
-        if dark:
-            theme = "{ theme: 'JupyterLab Dark' }"
-            self.page.evaluate(
-                f"() => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
-            )
         self.page.evaluate(
             """async (path) => {
               const app = window.jupyterapp;
@@ -186,6 +189,15 @@ class OpenNotebook:
             }""",
             self.path,
         )
+        # A theme is the server's setting: the test before may have chosen the other.
+        self.page.evaluate(
+            """async (theme) => {
+              if (document.body.dataset.jpThemeName !== theme)
+                await window.jupyterapp.commands.execute("apputils:change-theme", { theme });
+            }""",
+            theme := "JupyterLab Dark" if dark else "JupyterLab Light",
+        )
+        self.page.locator(f'body[data-jp-theme-name="{theme}"]').wait_for(state="attached")
 
     def run_all(self) -> None:
         """Run all cells and wait for the last; an error in a cell fails here, with its text."""

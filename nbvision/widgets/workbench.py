@@ -1,0 +1,127 @@
+"""Pick, see and ask in one: the first thing a newcomer meets."""
+
+import os
+from typing import Any, Literal
+
+from traitlets import Any as AnyTrait
+
+from nbvision.backends import Backend
+from nbvision.errors import NbvisionError
+from nbvision.images import SourceImage
+from nbvision.widgets.ask_panel import AskPanel
+from nbvision.widgets.panel import Panel, Still, front_end
+from nbvision.widgets.picker import ImagePicker
+from nbvision.widgets.preview_panel import PreviewPanel
+
+__all__ = ["Workbench"]
+
+
+class Workbench(Panel):
+    """A folder of pictures, what the model will see of them, and a form to ask about them.
+
+    It remembers nothing: what is chosen and asked lives in this object alone.
+
+    Parameters
+    ----------
+    root
+        The folder to pick from; nothing outside it can be seen.
+    task
+        ``"describe"``, ``"compare"`` or ``"locate"``, to begin with.
+    model, backend
+        Who would be asked; by default who is connected.
+    max_bytes
+        The most that one uploaded picture may have, in bytes.
+
+    Attributes
+    ----------
+    picker, preview_panel, ask_panel
+        Its three parts, each as it is alone.
+    result
+        What was answered last: a `Reply`, or `Detections` in original pixels.
+
+    Raises
+    ------
+    ImageNotFound
+        If there is no such folder.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> bench = Workbench(backend=nv.connect("practice", words_per_second=None))
+    >>> image = bench.picker.add(nv.samples.shapes)
+    >>> [image.source for image in bench.images]
+    ['shapes.png']
+    """
+
+    _esm, _css = front_end(
+        "workbench", "workbenchView", "answer", "uploading", "picker", "preview_panel", "ask_panel"
+    ).values()
+    _has_result = True
+
+    result: Any = AnyTrait(None)
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] = ".",
+        *,
+        task: Literal["describe", "compare", "locate"] = "describe",
+        model: str | None = None,
+        backend: Backend | None = None,
+        max_bytes: int = 100_000_000,
+    ) -> None:
+        super().__init__()
+        try:
+            self.picker = ImagePicker(
+                root, model=model, max_bytes=max_bytes, inside=(self, "picker")
+            )
+        except NbvisionError:
+            self.close()
+            raise
+        options: dict[str, Any] = {"model": model, "backend": backend}
+        self.preview_panel = PreviewPanel(**options, inside=(self, "preview"))
+        self.ask_panel = AskPanel(task=task, **options, inside=(self, "ask"))
+        self.picker.observe(self._chosen, names="images")
+        self.preview_panel.observe(self._previewed, names="image")
+        self.preview_panel.observe(self._model_in_preview, names="model")
+        self.ask_panel.observe(self._model_in_form, names="model")
+        self.ask_panel.observe(self._answered, names="result")
+
+    @property
+    def images(self) -> list[SourceImage]:
+        """The pictures that would be asked about: those chosen, with what was mended in them."""
+        self.picker.images  # noqa: B018 - waits for those that are being opened
+        return list(self.ask_panel.images)
+
+    def _chosen(self, change: Any) -> None:
+        self.preview_panel.images = change["new"]
+        self.ask_panel.images = list(change["new"])
+
+    def _previewed(self, _: Any) -> None:
+        """Ask about what the preview shows: a fix may have cut or enlarged it."""
+        if self.preview_panel.images != list(self.ask_panel.images):
+            self.ask_panel.images = self.preview_panel.images
+
+    def _model_in_preview(self, change: Any) -> None:
+        self.ask_panel.model = change["new"]
+
+    def _model_in_form(self, change: Any) -> None:
+        if change["new"] and self.preview_panel.model != change["new"]:
+            self.preview_panel.model = change["new"]
+
+    def _answered(self, change: Any) -> None:
+        self.result = change["new"]
+
+    def _state(self) -> tuple[dict[str, Any], list[bytes]]:
+        return {}, []
+
+    def _still(self) -> Still:
+        if self.result is not None or self.ask_panel.text:
+            return self.ask_panel._still()
+        return self.preview_panel._still() if self.preview_panel.images else self.picker._still()
+
+    def _in_words(self) -> str:
+        return f"{self!r}: without widgets, nv.preview(image) and nv.describe(image) do the same"
+
+    def __repr__(self) -> str:
+        count = len(self.ask_panel.images)
+        return f"Workbench({self.picker.root!r}, {count} picture{'' if count == 1 else 's'} chosen)"

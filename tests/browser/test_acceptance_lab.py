@@ -1,0 +1,106 @@
+"""What every widget of ours keeps to in a real JupyterLab: keys, access, files, one origin."""
+
+from typing import Any
+
+import environment
+import pytest
+from lab import Lab, OpenNotebook
+from make_screenshots import CELLS, lay_out, take, use_workbench
+from stage import violations
+
+KERNELS = ["python3", *(f"ipykernel-{version}" for version in environment.KERNELS)]
+START = 'import nbvision as nv\nnv.connect("practice", words_per_second=None)\n'
+WIDGETS = {
+    "picker": "nv.ImagePicker(nv.samples.photo.path.parent)",
+    "preview": "nv.PreviewPanel(nv.samples.page, model='claude-haiku-4-5')",
+    "ask": "nv.AskPanel(nv.samples.shapes, 'every shape', task='locate')",
+    "editor": "nv.BoxEditor(nv.samples.shapes, nv.samples.shapes.truth)",
+    "conversation": "nv.ConversationPanel('Be brief.')",
+    "workbench": "nv.Workbench(nv.samples.photo.path.parent)",
+}
+FOCUSABLE = (
+    'button:not(:disabled), input:not(:disabled):not([type="file"]), select:not(:disabled), textarea, summary, '
+    '[tabindex]:not([tabindex="-1"])'
+)
+
+
+def opened(notebook: OpenNotebook, expression: str) -> None:
+    notebook.run_all()
+    notebook.wait_for(lambda: notebook.widget().locator(FOCUSABLE).count() > 2, "the widget")
+    notebook.do("pass")
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_keys_stay_in_the_widget_and_axe_finds_nothing(lab: Lab, name: str) -> None:
+    cells = [f"{START}panel = {WIDGETS[name]}\npanel", "'the cell below'"]
+    with lab.notebook(cells, name=f"keys-{name}", dark=name in {"ask", "workbench"}) as notebook:
+        opened(notebook, name)
+        assert violations(notebook.page, ".nbvision") == []
+        notebook.page.screenshot(path=f"/tmp/acc-{name}.png")
+        before = notebook.sources()
+        reached = 0
+        for key in ("x", "b", "Delete", "Enter", "d", "ArrowDown"):
+            parts = notebook.widget().locator(FOCUSABLE)
+            for number in range(parts.count()):
+                part = parts.nth(number)
+                if not part.is_visible():
+                    continue
+                part.focus()
+                reached += 1
+                notebook.page.keyboard.press(key)
+        assert reached > 12
+        assert notebook.sources() == before
+        assert notebook.widget().count() == 1
+        assert notebook.page.locator(".jp-Notebook .jp-CodeCell").count() == len(cells)
+
+
+def test_combinations_stay_the_notebooks(lab: Lab) -> None:
+    cell = f"{START}panel = {WIDGETS['ask']}\npanel"
+    with lab.notebook([cell], name="combinations") as notebook:
+        opened(notebook, "ask")
+        notebook.widget().get_by_role("button", name="Locate").focus()
+        notebook.page.keyboard.press("Control+s")
+        saved = "() => !window.panel.context.model.dirty"
+        notebook.page.wait_for_function(saved)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_files_of_any_size_arrive_and_too_large_ones_are_refused_aloud(
+    lab: Lab, kernel: str, tmp_path: Any
+) -> None:
+    import numpy as np
+    from PIL import Image
+
+    noise = np.random.default_rng(1).integers(0, 256, (2000, 2100, 3), dtype=np.uint8)
+    large, middle, over = tmp_path / "large.png", tmp_path / "middle.png", tmp_path / "over.png"
+    Image.fromarray(noise).save(large, compress_level=0)
+    Image.fromarray(noise[:1200, :1400]).save(middle, compress_level=0)
+    over.write_bytes(b"x" * 14_000_000)
+    cell = f"{START}picker = nv.ImagePicker('.', max_bytes=13_000_000)\npicker"
+    with lab.notebook([cell], kernel=kernel, name=f"upload-{kernel}") as notebook:
+        opened(notebook, "picker")
+        files = [large, *(tmp_path / f"{n}.png" for n in "abc"), over]
+        for each in files[1:4]:
+            each.write_bytes(middle.read_bytes())
+        notebook.widget().get_by_label("Upload pictures").set_input_files(files)
+        notebook.until("len(picker.images) == 4", seconds=40)
+        sizes = "sorted(image.size for image in picker.images)"
+        assert notebook.python(f"[tuple(size) for size in {sizes}]") == repr(
+            [(1400, 1200)] * 3 + [(2100, 2000)]
+        )
+        text = notebook.widget().inner_text()
+        assert "over.png has 14.0 MB" in text
+        assert "limit: 13.0 MB" in text
+
+
+def test_the_workbench_goes_from_a_folder_to_boxes(lab: Lab) -> None:
+    lay_out(lab.work)
+    with lab.notebook(CELLS, name="bench") as notebook:
+        notebook.run_all()
+        use_workbench(notebook)
+        assert notebook.python("round(bench.result[0].iou(nv.samples.photo.truth[0]), 2)") == "0.99"
+        notebook.wait_for(lambda: len(notebook.outputs()[0][1]["data"]) == 3, "a still result")
+        assert len(take(notebook)) > 50_000
+        notebook.do("nv.freeze_widgets()")
+        notebook.wait_for(lambda: "text/html" in notebook.outputs()[0][0]["data"], "frozen")
+        assert notebook.page.locator(".nbvision").count() == 0
