@@ -65,7 +65,7 @@ export function answerView({ ask, stop, sync, signal }) {
     if (run && (isNew || !asking)) begun = Date.now() - run.seconds * 1000;
     text.data = shown.text ?? "";
     length = [...text.data].length;
-    words.hidden = length === 0;
+    words.hidden = length === 0 && !asking; // a log is announced only if it was there before
     words.setAttribute("aria-busy", String(asking));
     stopper.hidden = !asking;
     note.textContent = asking ? shown.note : shown.state === "stopped" ? shown.note : "";
