@@ -29,11 +29,17 @@ if TYPE_CHECKING:
     from nbvision.geometry import Box, Fit, Point, Size, Tier
     from nbvision.images import SourceImage, open_image
     from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
+    from nbvision.matching import match_boxes
     from nbvision.prepared import PreparedImage
     from nbvision.request import Request
     from nbvision.results import Detections, Reply
     from nbvision.widgets.ask_panel import AskPanel
+    from nbvision.widgets.box_editor import BoxEditor
     from nbvision.widgets.conversation_panel import ConversationPanel
+    from nbvision.widgets.panel import freeze_widgets
+    from nbvision.widgets.picker import ImagePicker
+    from nbvision.widgets.preview_panel import PreviewPanel
+    from nbvision.widgets.workbench import Workbench
 
 __version__ = "0.1.0"
 
@@ -49,11 +55,17 @@ _HOMES = {
     "geometry": ["Box", "Fit", "Point", "Size", "Tier"],
     "images": ["SourceImage", "open_image"],
     "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
+    "matching": ["match_boxes"],
     "prepared": ["PreparedImage"],
     "request": ["Request"],
     "results": ["Detections", "Reply"],
     "widgets.ask_panel": ["AskPanel"],
+    "widgets.box_editor": ["BoxEditor"],
     "widgets.conversation_panel": ["ConversationPanel"],
+    "widgets.panel": ["freeze_widgets"],
+    "widgets.picker": ["ImagePicker"],
+    "widgets.preview_panel": ["PreviewPanel"],
+    "widgets.workbench": ["Workbench"],
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -61,21 +73,25 @@ __all__ = [
     "AskPanel",
     "Backend",
     "Box",
+    "BoxEditor",
     "Conversation",
     "ConversationPanel",
     "Detections",
     "Finding",
     "Findings",
     "Fit",
+    "ImagePicker",
     "Model",
     "NbvisionError",
     "Point",
     "PreparedImage",
+    "PreviewPanel",
     "Reply",
     "Request",
     "Size",
     "SourceImage",
     "Tier",
+    "Workbench",
     "ask",
     "build_request",
     "check",
@@ -85,7 +101,9 @@ __all__ = [
     "estimate",
     "find_model",
     "fit",
+    "freeze_widgets",
     "locate",
+    "match_boxes",
     "models",
     "open_image",
     "prepare",

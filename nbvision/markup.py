@@ -96,7 +96,7 @@ def bundle(
     """
     shown = {"text/plain": plain(text)}
     if markup:
-        shown["text/html"] = markup
+        shown["text/html"] = str(markup)  # some viewers take no kind of str but str
     for media_type, data in (pictures or {}).items():
         shown[media_type] = base64.b64encode(data).decode("ascii")
     return shown

@@ -236,7 +236,9 @@ class EstimateRow:
     @property
     def dollars_in_words(self) -> str:
         """The price with as many digits as it needs."""
-        return "price not known" if self.dollars is None else f"${self.dollars:.5f}"
+        if self.dollars is None:
+            return "price not known"
+        return f"${self.dollars:.5f}" if self.dollars else "$0.00"
 
 
 @dataclass(frozen=True, slots=True)

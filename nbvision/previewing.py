@@ -40,7 +40,9 @@ class PreviewRow:
     @property
     def dollars_in_words(self) -> str:
         """The price with as many digits as it needs."""
-        return "not published" if self.dollars is None else f"${self.dollars:.5f}"
+        if self.dollars is None:
+            return "not published"
+        return f"${self.dollars:.5f}" if self.dollars else "$0.00"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

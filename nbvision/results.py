@@ -4,7 +4,7 @@ Model text and labels are hostile input: they reach HTML escaped, pictures as pi
 display classes of IPython never, which would open a file or an address of that name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Cost", "Detections", "Reply"]
+__all__ = ["Cost", "Detections", "Reply", "coco_annotations"]
 
 _THUMBNAIL = 240
 _SHOWN = 680  # a notebook keeps its outputs, and its column is hardly wider
@@ -282,19 +282,7 @@ class Detections:
 
         Labels become categories numbered from 1 in the order in which they first appear.
         """
-        labels = list(dict.fromkeys(box.label for box in self.boxes))
-        return [
-            {
-                "id": number,
-                "image_id": 1,
-                "category_id": labels.index(box.label) + 1,
-                "category": box.label,
-                "bbox": [box.left, box.top, box.width, box.height],
-                "area": box.area,
-                "iscrowd": 0,
-            }
-            for number, box in enumerate(self.boxes, start=1)
-        ]
+        return coco_annotations(self.boxes)
 
     def to_frame(self) -> Any:
         """Return the boxes as a pandas DataFrame: label, left, top, right, bottom.
@@ -356,6 +344,23 @@ class Detections:
     def _local_points(self) -> list[Point]:
         x, y = self.image.crop_origin
         return [Point(p.x - x, p.y - y, p.label) for p in self.points]
+
+
+def coco_annotations(boxes: Sequence[Box]) -> list[dict[str, Any]]:
+    """Return boxes as COCO annotations; labels become categories in order of appearance."""
+    labels = list(dict.fromkeys(box.label for box in boxes))
+    return [
+        {
+            "id": number,
+            "image_id": 1,
+            "category_id": labels.index(box.label) + 1,
+            "category": box.label,
+            "bbox": [box.left, box.top, box.width, box.height],
+            "area": box.area,
+            "iscrowd": 0,
+        }
+        for number, box in enumerate(boxes, start=1)
+    ]
 
 
 def _one_line(label: str) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
@@ -45,18 +46,17 @@ def recording() -> Iterator[None]:
         comm.create_comm = original
 
 
-_counted = 0
+_numbers = count(1)
 
 
 def say(panel: Any, kind: object, *buffers: bytes, **fields: Any) -> dict[str, Any]:
     """Tell a panel something as a browser would; return its answer."""
-    global _counted
-    _counted += 1
-    content = {"part": "", "type": kind, "id": _counted, **fields}
+    number = next(_numbers)
+    content = {"part": "", "type": kind, "id": number, **fields}
     data = {"method": "custom", "content": content}
     views = [memoryview(buffer) for buffer in buffers]
     panel._handle_msg({"content": {"data": data}, "buffers": views})
-    answers = [m for m in heard(panel, "answer") if m["id"] == _counted]
+    answers = [m for m in heard(panel, "answer") if m["id"] == number]
     return answers[0] if answers else {}
 
 

@@ -107,6 +107,7 @@ class AskPanel(Panel):
         self.results: list[Reply | Detections] = []
         self._is_taking = self._is_below = False
         self._unobserve: Callable[[], None] = lambda: None
+        self._take_followed: Callable[[], None] = lambda: None
         super().__init__(
             inside=inside,
             task=task,
@@ -130,6 +131,7 @@ class AskPanel(Panel):
 
     def ask(self) -> None:
         """Ask, in the background; a question under way goes on instead of a second one."""
+        self._take_followed()  # without the lock: it may wait for pictures that are being opened
         with self._lock:
             if self._run is not None and self._run.is_under_way:
                 return
@@ -140,8 +142,8 @@ class AskPanel(Panel):
                 number,
                 self._asker(),
                 self._backend,
-                on_words=self._on_words,
-                on_end=self._on_end,
+                on_words=self._words_came,
+                on_end=self._run_ended,
                 show=self._show,
             )
             self._run.start()
@@ -218,7 +220,7 @@ class AskPanel(Panel):
 
         return ask
 
-    def _on_words(self, run: Run) -> None:
+    def _words_came(self, run: Run) -> None:
         """Show the boxes that can be read already."""
         if self.task != "locate" or not self.images or "]" not in run.text:
             return
@@ -228,7 +230,7 @@ class AskPanel(Panel):
             boxes = read_boxes(run.text, fit.resized).boxes[:_MOST_BOXES]
             self._post("boxes", boxes=[_row(fit.to_original(box)) for box in boxes])
 
-    def _on_end(self, run: Run) -> None:
+    def _run_ended(self, run: Run) -> None:
         if run.state == "done":
             self.results.append(run.result)
             self.result = run.result
@@ -346,12 +348,15 @@ class AskPanel(Panel):
             self._post_state()
 
     def _follow(self, source: HasTraits) -> None:
-        def take(_: object) -> None:
-            self.images = list(source.images)  # type: ignore[attr-defined]
+        def take(_: object = None) -> None:
+            found = list(source.images)  # type: ignore[attr-defined]
+            if found != self.images:
+                self.images = found
 
         source.observe(take, names="images")
         self._unobserve = lambda: source.unobserve(take, names="images")
-        take(None)
+        self._take_followed = take
+        take()
 
 
 def _price(row: EstimateRow) -> str:

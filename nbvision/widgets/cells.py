@@ -49,3 +49,15 @@ def close_earlier(widget: Closable) -> None:
     for reference in earlier:
         if (old := reference()) is not None:
             old.close()
+            _let_go(found, old)
+
+
+def _let_go(shell: Any, old: Closable) -> None:
+    """Drop what the output history keeps of a closed widget; it would hold its pictures.
+
+    ``_``, ``__`` and ``___`` move on by themselves, and are left to IPython.
+    """
+    history = shell.user_ns.get("Out", {})
+    for number in [number for number, value in history.items() if value is old]:
+        del history[number]
+        shell.drop_by_id({f"_{number}": old})

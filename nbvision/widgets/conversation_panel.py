@@ -140,7 +140,7 @@ class ConversationPanel(TakesUploads, Panel):
                 ask,
                 self.chat.backend,
                 on_words=lambda _: None,
-                on_end=self._on_end,
+                on_end=self._run_ended,
                 show=lambda _: self._show(),
             )
             self._run.start()
@@ -234,7 +234,7 @@ class ConversationPanel(TakesUploads, Panel):
 
     # -- showing -----------------------------------------------------------------------------
 
-    def _on_end(self, run: Run) -> None:
+    def _run_ended(self, run: Run) -> None:
         if run.state == "done":
             numbers = self._asked[1]
             self._said += numbers

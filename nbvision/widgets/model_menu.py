@@ -22,10 +22,8 @@ def model_choices(chosen: str, backend: Backend | None = None) -> list[dict[str,
 
     Examples
     --------
-    >>> [choice["group"] for choice in model_choices("claude-opus-9") if "9" in choice["id"]]
-    ['Chosen in Python']
-    >>> model_choices("claude-opus-9")[-1]["label"]
-    'claude-sonnet-4-5 (deprecated, ends 2026-11-30)'
+    >>> next(choice for choice in model_choices("claude-opus-9") if "9" in choice["id"])["label"]
+    'claude-opus-9 (not in the catalogue)'
     """
     asked = backend or connected()
     known = models()

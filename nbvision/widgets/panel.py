@@ -105,13 +105,13 @@ class Panel(anywidget.AnyWidget):
         """Take a message from the browser; an exception here would be seen by nobody."""
         fields = content if isinstance(content, Mapping) else {}
         number, kind, part = fields.get("id"), fields.get("type"), fields.get("part", "")
-        panel = self._parts.get(part, self) if isinstance(part, str) else self
         answer: dict[str, Any] = {"id": number if isinstance(number, int) else 0}
         try:
+            panel = self._parts.get(part) if part and isinstance(part, str) else self
             handler = getattr(panel, f"_on_{kind}", None) if isinstance(kind, str) else None
             if handler is None or not str(kind).isidentifier():
                 raise RequestError(f"a message of type {kind!r}"[:100], cure="reload the page")  # noqa: TRY301 - shown like all others
-            with panel._lock:
+            with self._lock:
                 handler(Message(str(kind), fields, buffers))
         except Exception as error:  # noqa: BLE001 - whatever it is belongs into the widget
             answer |= {"error": error_words(error)}

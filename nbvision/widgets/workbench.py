@@ -8,6 +8,7 @@ from traitlets import Any as AnyTrait
 from nbvision.backends import Backend
 from nbvision.errors import NbvisionError
 from nbvision.images import SourceImage
+from nbvision.results import Detections, Reply
 from nbvision.widgets.ask_panel import AskPanel
 from nbvision.widgets.panel import Panel, Still, front_end
 from nbvision.widgets.picker import ImagePicker
@@ -69,6 +70,7 @@ class Workbench(Panel):
         backend: Backend | None = None,
         max_bytes: int = 100_000_000,
     ) -> None:
+        self._picked: list[SourceImage] = []
         super().__init__()
         try:
             self.picker = ImagePicker(
@@ -80,7 +82,7 @@ class Workbench(Panel):
         options: dict[str, Any] = {"model": model, "backend": backend}
         self.preview_panel = PreviewPanel(**options, inside=(self, "preview"))
         self.ask_panel = AskPanel(task=task, **options, inside=(self, "ask"))
-        self.picker.observe(self._chosen, names="images")
+        self.picker.observe(self._take_picked, names="images")
         self.preview_panel.observe(self._previewed, names="image")
         self.preview_panel.observe(self._model_in_preview, names="model")
         self.ask_panel.observe(self._model_in_form, names="model")
@@ -89,12 +91,29 @@ class Workbench(Panel):
     @property
     def images(self) -> list[SourceImage]:
         """The pictures that would be asked about: those chosen, with what was mended in them."""
-        self.picker.images  # noqa: B018 - waits for those that are being opened
+        self._take_picked()
         return list(self.ask_panel.images)
 
-    def _chosen(self, change: Any) -> None:
-        self.preview_panel.images = change["new"]
-        self.ask_panel.images = list(change["new"])
+    def ask(self) -> None:
+        """Ask about the pictures that are chosen, in the background; see `AskPanel.ask`."""
+        self._take_picked()
+        self.ask_panel.ask()
+
+    def stop(self) -> None:
+        """Stop the question under way; the words that have arrived stay."""
+        self.ask_panel.stop()
+
+    def wait(self, seconds: float | None = None) -> Reply | Detections | None:
+        """Wait for the question under way, and return `result`; see `AskPanel.wait`."""
+        return self.ask_panel.wait(seconds)
+
+    def _take_picked(self, _: Any = None) -> None:
+        """Preview and ask about what is picked; waits for pictures that are being opened."""
+        picked = list(self.picker.images)
+        if picked != self._picked:
+            self._picked = picked
+            self.preview_panel.images = picked
+            self.ask_panel.images = picked
 
     def _previewed(self, _: Any) -> None:
         """Ask about what the preview shows: a fix may have cut or enlarged it."""

@@ -84,4 +84,4 @@ nv.connect("practice")
 # **Try:** `backend=` in one call, to ask two services in one cell · `nv.connect()` without a
 # name, and read why it chose what it chose.
 #
-# **Next:** take your own picture through `01_first_look`.
+# **Next:** `11_correct_the_boxes`

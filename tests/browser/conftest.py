@@ -10,22 +10,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from stage import Stage
 from widget_comm import recording
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = environment.chromium()
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        found = playwright.chromium.launch(
+            executable_path=path, headless=True, args=environment.FLAGS
+        )
         yield found
         found.close()
 

@@ -16,6 +16,15 @@ from pathlib import Path
 
 KERNELS = ("6.31.0", "7.3.0")
 FOLDER = Path(sys.prefix) / "share" / "nbvision-tests"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 _CURE = "run: python tests/browser/environment.py"
 

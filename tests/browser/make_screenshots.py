@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 import environment
-from conftest import FLAGS
 from lab import Lab, OpenNotebook
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -18,7 +17,11 @@ from nbvision import samples
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 CELLS = [
-    'import nbvision as nv\n\nnv.connect("practice")\nbench = nv.Workbench("photos", task="locate")\nbench'
+    """import nbvision as nv
+
+nv.connect("practice")
+bench = nv.Workbench("photos", task="locate")
+bench"""
 ]
 
 
@@ -53,7 +56,9 @@ def main() -> None:
     """Write the pictures."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=environment.chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=environment.chromium(), args=environment.FLAGS
+        )
         lab = Lab(Path(folder), browser)
         try:
             lay_out(lab.work)

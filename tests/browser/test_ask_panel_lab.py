@@ -143,14 +143,27 @@ def test_a_restarted_kernel_is_noticed(lab: Lab) -> None:
         )
 
 
-def test_running_a_cell_again_leaves_one_live_instance(lab: Lab) -> None:
-    with lab.notebook([PRACTICE], name="again") as notebook:
-        notebook.run_all()
-        count = "len(__import__('ipywidgets').widgets.widget._instances)"
-        live = notebook.python(count)
-        for _ in range(20):
+def test_running_a_cell_again_leaves_one_live_instance_and_flat_memory(lab: Lab) -> None:
+    cell = PRACTICE + "preview = nv.PreviewPanel(nv.samples.photo)\npreview"
+    with lab.notebook([cell], name="again") as notebook:
+        live = "len(__import__('ipywidgets').widgets.widget._instances)"
+        held = "__import__('psutil').Process().memory_info().rss"
+
+        def run() -> None:
             notebook.run_all()
-        assert notebook.python(count) == live
+            notebook.until("preview.prepared is not None")
+
+        def measure() -> tuple[int, int]:
+            notebook.do("import gc; gc.collect()")
+            return int(notebook.python(live)), int(notebook.python(held))
+
+        for _ in range(5):
+            run()
+        count, size = measure()
+        for _ in range(20):
+            run()
+        assert measure()[0] == count
+        assert measure()[1] - size < 15_000_000
         assert notebook.page.locator(".nbvision").count() == 1
 
 

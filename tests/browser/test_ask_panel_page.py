@@ -69,7 +69,7 @@ def test_words_arrive_while_they_are_written_and_stop_keeps_them(put: Put) -> No
     slow = Slow(words(2000), seconds_between=0.004)
     with answered_by(put, slow) as stage:
         button(stage, "Ask").click()
-        log = stage.root.locator(".nbv-words")
+        log = stage.root.locator(".nbv-answer")
         stage.until(lambda: "word40 " in (log.text_content() or ""))
         assert log.get_attribute("aria-busy") == "true"
         assert button(stage, "Ask").is_disabled()
@@ -84,7 +84,7 @@ def test_a_missed_piece_is_noticed_and_the_whole_asked_for(put: Put) -> None:
     slow = Slow(words(400), seconds_between=0.004)
     with answered_by(put, slow) as stage:
         button(stage, "Ask").click()
-        log = stage.root.locator(".nbv-words")
+        log = stage.root.locator(".nbv-answer")
         stage.until(lambda: "word10 " in (log.text_content() or ""))
         while stage.panel.comm.fresh.qsize() < 3:
             stage.page.wait_for_timeout(5)

@@ -17,7 +17,9 @@ EXPECTED = {
     "03_counting_tokens",
     "04_from_picture_to_request",
     "05_boxes_come_home",
+    "08_pick_and_preview",
     "10_real_models",
+    "11_correct_the_boxes",
 }
 each_tutorial = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 

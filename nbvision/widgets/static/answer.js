@@ -18,7 +18,7 @@ async function copyWords(element) {
 export function answerView({ ask, stop, sync, signal }) {
   const note = h("span", { class: "nbv-note", role: "status" });
   const words = h("div", {
-    class: "nbv-words",
+    class: "nbv-answer",
     role: "log",
     tabindex: "0",
     "aria-label": "Answer",

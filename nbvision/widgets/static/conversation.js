@@ -41,6 +41,7 @@ export function conversationView({ channel, root, signal }) {
 
   const uploads = openUploads({ channel, signal, maxBytes: () => maxBytes });
   uploads.acceptFrom(root);
+  root.classList.add("nbv-conversation");
 
   function thumbnail({ number, name, size }, label) {
     const image = h("img", { alt: `${label}: ${name}, ${size} px`, title: name });
@@ -49,7 +50,7 @@ export function conversationView({ channel, root, signal }) {
     return image;
   }
 
-  const words = (who, text) => h("p", { class: "nbv-said" }, h("b", {}, who), text);
+  const words = (who, text) => h("p", { class: "nbv-spoken" }, h("b", {}, who), text);
 
   function strip(pictures, first) {
     if (!pictures.length) return null;
@@ -142,6 +143,7 @@ export function conversationView({ channel, root, signal }) {
   });
 
   root.append(
+    h("div", { class: "nbv-drop", "aria-hidden": "true" }, "Drop pictures here"),
     h("div", { class: "nbv-row" }, labelled("Model", model), answerer),
     system,
     said,
