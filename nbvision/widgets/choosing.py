@@ -12,7 +12,7 @@ from nbvision.images import SourceImage, open_image
 from nbvision.markup import bundle, image_tag, plain, table
 from nbvision.widgets.chosen import Opener, Opening, opened
 from nbvision.widgets.messages import Message
-from nbvision.widgets.panel import Panel, Still, nothing_yet
+from nbvision.widgets.panel import Panel, Still, nothing_yet, weakly
 from nbvision.widgets.thumbnails import LONG_EDGE
 from nbvision.widgets.uploads import TakesUploads, Uploads
 
@@ -61,7 +61,7 @@ class Choosing(TakesUploads, Panel):
     ) -> None:
         self._multiple = multiple
         self._uploads = Uploads(max_bytes)
-        self._opener = Opener(self._settle)
+        self._opener = Opener(weakly(self._settle))
         self._chosen: dict[Hashable, Opening] = {}
         self._added: dict[Hashable, Opening] = {}  # by serial numbers below zero
         self._uploaded: dict[str, Opening] = {}

@@ -9,7 +9,7 @@ land depends on the version of the kernel.
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import anywidget
 from traitlets import Unicode
@@ -21,9 +21,26 @@ from nbvision.widgets.engine import engine
 from nbvision.widgets.front_end import module, styles
 from nbvision.widgets.messages import Message, error_words
 
-__all__ = ["Panel", "freeze_widgets", "front_end"]
+__all__ = ["Panel", "freeze_widgets", "front_end", "weakly"]
 
 Still = dict[str, str]
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
+
+
+def weakly(method: Callable[Given, Returned]) -> Callable[Given, Returned | None]:
+    """Return a function that calls a method as long as its object is alive.
+
+    What a panel's helpers hold of their panel: a circle of references would keep its pictures
+    until the kernel happens to look for circles.
+    """
+    reference = weakref.WeakMethod(method)
+
+    def call(*given: Given.args, **named: Given.kwargs) -> Returned | None:
+        found = reference()
+        return None if found is None else found(*given, **named)
+
+    return call
 
 
 def front_end(name: str, view: str, *shown_with: str) -> dict[str, Any]:
@@ -63,7 +80,7 @@ class Panel(anywidget.AnyWidget):
         self._result_view: Any = None
         super().__init__(**traits)
         if inside is None:
-            self.on_msg(self._take)
+            self.on_msg(weakly(self._take))
             close_earlier(self)
         else:
             whole, name = inside
@@ -211,6 +228,9 @@ class Panel(anywidget.AnyWidget):
         # Without the lock: a part that sends takes its own first, and then this one.
         for part in self._parts.values():
             part.close()
+            part.unobserve_all()
+            part._inside = None
+        self._parts.clear()
         if self._inside is None:
             layout = self.layout
             super().close()

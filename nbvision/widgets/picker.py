@@ -14,7 +14,7 @@ from nbvision.widgets.choosing import MOST_CHOSEN, Choosing, still_of
 from nbvision.widgets.chosen import Opening, opened
 from nbvision.widgets.folder import ORDERS, Parts, Root
 from nbvision.widgets.messages import Message
-from nbvision.widgets.panel import Panel, Still, front_end
+from nbvision.widgets.panel import Panel, Still, front_end, weakly
 from nbvision.widgets.thumbnail_post import ThumbnailPost
 from nbvision.widgets.thumbnails import Thumbnail, failed, thumbnail_of
 
@@ -83,14 +83,17 @@ class ImagePicker(Choosing):
         self._looked = 0, _MOST_FIRST  # places whose names were asked for
         super().__init__(multiple=multiple, max_bytes=max_bytes, inside=inside)
         self._thumbnails = ThumbnailPost(
-            self._make_thumbnail, self._lock, soon=self._soon, send=self._send_thumbnails
+            weakly(self._make_thumbnail),
+            self._lock,
+            soon=weakly(self._soon),
+            send=weakly(self._send_thumbnails),
         )
         self._browsing = Browsing(
             self._root,
             self._lock,
-            run=self._in_background,
-            on_change=self._show_folder,
-            on_progress=lambda count: self._post("reading", count=count),
+            run=weakly(self._in_background),
+            on_change=weakly(self._show_folder),
+            on_progress=weakly(self._show_progress),
         )
         self._browsing.read(())
 
@@ -145,6 +148,9 @@ class ImagePicker(Choosing):
         return replace(open_image(data), source=plain("/".join(parts))), len(data)
 
     # -- what is shown -----------------------------------------------------------------------
+
+    def _show_progress(self, count: int) -> None:
+        self._post("reading", count=count)
 
     def _show_folder(self) -> None:
         """Draw another folder, search or order; called under the lock."""

@@ -18,7 +18,7 @@ from nbvision.previewing import Preview
 from nbvision.widgets.checked_value import Checked, as_boxes, as_pictures
 from nbvision.widgets.messages import Message, error_words
 from nbvision.widgets.model_menu import model_choices
-from nbvision.widgets.panel import Panel, Still, front_end
+from nbvision.widgets.panel import Panel, Still, front_end, weakly
 from nbvision.widgets.preparing import Preparing
 from nbvision.widgets.preview_words import boxes_in_words, fit_of, told
 
@@ -101,7 +101,12 @@ class PreviewPanel(Panel):
         opened = None if image is None else open_image(image)
         chosen, given = self._named(model), as_boxes(boxes)
         super().__init__(inside=inside)
-        self._made = Preparing(self._lock, self._in_background, self._when_made, self._when_failed)
+        self._made = Preparing(
+            self._lock,
+            weakly(self._in_background),
+            weakly(self._when_made),
+            weakly(self._when_failed),
+        )
         self._renew()
         self.model, self.image, self.boxes = chosen, opened, given
 

@@ -185,7 +185,13 @@ class OpenNotebook:
               const panel = find();
               window.panel = panel;
               await panel.revealed; await panel.context.ready; await panel.sessionContext.ready;
-              await panel.sessionContext.session?.kernel?.info;
+              // Now and then a kernel's first reply does not reach the page, and the notebook
+              // would stay at "Connecting" for ever; to connect again asks again.
+              const kernel = panel.sessionContext.session.kernel;
+              const late = () => new Promise((done) => setTimeout(() => done("late"), 10000));
+              for (let i = 0; i < 3 && (await Promise.race([kernel.info, late()])) === "late"; i++)
+                await kernel.reconnect();
+              await kernel.info;
             }""",
             self.path,
         )

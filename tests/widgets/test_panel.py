@@ -1,9 +1,11 @@
 """What all panels have in common: their modules, their errors, their end."""
 
+import gc
 import inspect
 import re
 import subprocess
 import threading
+import weakref
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,20 @@ def test_closing_frees_it_and_its_layout(make: Any) -> None:
     panel.close()
     assert set(_instances) == before
     until(lambda: threading.active_count() < 20)
+
+
+@every_panel
+def test_a_closed_one_is_freed_at_once_with_its_pictures(make: Any) -> None:
+    gc.disable()
+    try:
+        panel: Panel = make()
+        say(panel, "hello")
+        reference = weakref.ref(panel)
+        panel.close()
+        del panel
+        until(lambda: reference() is None, seconds=5)
+    finally:
+        gc.enable()
 
 
 @every_panel

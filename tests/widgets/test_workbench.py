@@ -69,8 +69,9 @@ def test_a_folder_that_is_not_there_leaves_nothing_behind(tmp_path: Path) -> Non
 
 def test_closing_closes_the_parts() -> None:
     made = bench()
+    parts = [made.picker, made.preview_panel, made.ask_panel]
     made.close()
-    assert [part._is_closed for part in made._parts.values()] == [True] * 3
+    assert [part._is_closed for part in parts] == [True] * 3
 
 
 def test_two_pictures_can_be_compared(tmp_path: Path) -> None:
