@@ -18,13 +18,12 @@ from dataclasses import replace
 from typing import Any
 
 from nbvision.backends import Backend
-from nbvision.box_reader import read_boxes, read_json
 from nbvision.errors import RequestError, UnreadableAnswer
-from nbvision.exchange import How, exchange
-from nbvision.findings import Findings
+from nbvision.exchange import How, exchange, found_in
 from nbvision.geometry import Fit
 from nbvision.images import open_image
 from nbvision.inspection import as_list
+from nbvision.json_reader import read_json
 from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
 from nbvision.request import takes_schema
 from nbvision.results import Detections, Reply
@@ -189,15 +188,7 @@ def locate(
     frame = Fit.of(source.size, how.model.tier).resized
     words = locate_prompt(subject, *frame, schema_is_sent=schema_is_sent)
     reply = exchange(source, words, "locate", how, BOXES_SCHEMA if schema_is_sent else None)
-    prepared = reply.request.images[0]
-    reading = read_boxes(reply.text, prepared.fit.resized)
-    return Detections(
-        reply=replace(reply, findings=Findings((*reply.findings, *reading.findings))),
-        image=source,
-        boxes=tuple(prepared.fit.to_original(box) for box in reading.boxes),
-        points=tuple(prepared.fit.to_original(point) for point in reading.points),
-        boxes_in_resized=reading.boxes,
-    )
+    return found_in(reply, reply.request.images[0])
 
 
 def ask(

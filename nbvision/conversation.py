@@ -7,14 +7,17 @@ from typing import Any
 
 from nbvision.backends import Backend
 from nbvision.errors import RequestError
-from nbvision.exchange import How, exchange
-from nbvision.images import SourceImage
+from nbvision.exchange import How, exchange, found_in
+from nbvision.geometry import Fit
+from nbvision.images import SourceImage, open_image
 from nbvision.inspection import as_list
 from nbvision.markup import bundle, escape, figure, image_tag, plain, rich
+from nbvision.preflight import Task
 from nbvision.prepared import PreparedImage
-from nbvision.request import Turn
+from nbvision.prompts import BOXES_SCHEMA, locate_prompt
+from nbvision.request import Turn, takes_schema
 from nbvision.response import Usage
-from nbvision.results import Cost, Reply
+from nbvision.results import Cost, Detections, Reply
 
 __all__ = ["Conversation", "Exchange"]
 
@@ -150,20 +153,105 @@ class Conversation:
             If nobody answered, or not usably. The conversation stays as it was.
         """
         found = [picture for image in images for picture in as_list(image)]
-        how = How.of(
-            backend or self.backend,
-            self.model,
-            self.system,
-            self.max_tokens,
-            self.effort,
-            on_text,
+        return self._turn(prompt, found, backend, on_text)
+
+    def locate(
+        self,
+        subject: str,
+        image: object = None,
+        *,
+        image_number: int | None = None,
+        backend: Backend | None = None,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Detections:
+        """Find things in a picture of this conversation, or in a new one.
+
+        Parameters
+        ----------
+        subject
+            What to find: ``"every window"``.
+        image
+            A new picture, anything `open_image` takes; it becomes the last one.
+        image_number
+            Otherwise which one, counted from 1 as the labels are; by default the last.
+        backend, on_text
+            As in `ask`.
+
+        Raises
+        ------
+        RequestError
+            If there is no such picture, nothing to find, or both a picture and a number.
+        UnreadableAnswer
+            If the answer holds no boxes that can be read. The turn stays: it was answered.
+        ImageError, BackendError, AnswerError
+            As in `ask`.
+        """
+        if not str(subject).strip():
+            raise RequestError("nothing to locate", cure='say what: chat.locate("every window")')
+        if image is not None and image_number is not None:
+            raise RequestError("a picture and a number", cure="give one of them")
+        sources = [*self.images] if image is None else [*self.images, open_image(image)]
+        number = len(sources) if image_number is None else image_number
+        if number not in range(1, len(sources) + 1):
+            raise RequestError(
+                f"image_number={image_number!r} of {len(sources)} pictures"[:200],
+                limit=f"1 to {len(sources)}" if sources else "a conversation with pictures",
+                cure='give the picture: chat.locate("every window", image)',
+            )
+        how = self._how(backend, on_text)
+        schema_is_sent = takes_schema(how.model, how.backend.platform)
+        frame = Fit.of(sources[number - 1].size, how.model.tier).resized
+        words = locate_prompt(
+            subject, *frame, schema_is_sent=schema_is_sent, where=f"Image {number}"
         )
+        schema = BOXES_SCHEMA if schema_is_sent else None
+        reply = self._turn(words, [] if image is None else [sources[-1]], backend, on_text, schema)
+        return found_in(reply, reply.request.images[number - 1])
+
+    def fork(self) -> "Conversation":
+        """Return a conversation that goes on from here by itself; this one is not touched.
+
+        Examples
+        --------
+        >>> import nbvision as nv
+        >>> chat = Conversation(backend=nv.connect("practice", words_per_second=None))
+        >>> reply = chat.ask("What is this?", nv.samples.shapes)
+        >>> other = chat.fork()
+        >>> reply = other.ask("And what colours?")
+        >>> len(chat.turns), len(other.turns)
+        (1, 2)
+        """
+        made = Conversation(
+            self.system,
+            model=self.model,
+            max_tokens=self.max_tokens,
+            effort=self.effort,
+            backend=self.backend,
+        )
+        made._turns = self._turns
+        return made
+
+    def _how(self, backend: Backend | None, on_text: Callable[[str], None] | None) -> How:
+        asked = backend or self.backend
+        return How.of(asked, self.model, self.system, self.max_tokens, self.effort, on_text)
+
+    def _turn(
+        self,
+        prompt: str,
+        images: list[Any],
+        backend: Backend | None,
+        on_text: Callable[[str], None] | None,
+        schema: dict[str, Any] | None = None,
+    ) -> Reply:
+        """Say something and record the turn when it is whole; one at a time."""
+        how = self._how(backend, on_text)
         if not self._lock.acquire(blocking=False):
             raise RequestError(
                 "another turn is still under way", cure="wait for its answer, or stop it"
             )
         try:
-            reply = exchange(found, prompt, "ask", how, earlier=self._said())
+            task: Task = "ask" if schema is None else "locate"
+            reply = exchange(images, prompt, task, how, schema, self._said())
             fresh = reply.request.images[len(self.images) :]
             turn = Exchange(prompt, fresh, len(self.images) + 1, reply)
             self._turns = (*self._turns, turn)

@@ -2,20 +2,23 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nbvision.backends import Backend, current
+from nbvision.box_reader import read_boxes
 from nbvision.catalogue import Model, find_model, model_cost
+from nbvision.findings import Findings
 from nbvision.images import open_image
 from nbvision.inspection import as_list, prepare_all
 from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
+from nbvision.prepared import PreparedImage
 from nbvision.request import Request, Turn, build_request
 from nbvision.response import Response, StreamReader, require_usable
-from nbvision.results import Cost, Reply
+from nbvision.results import Cost, Detections, Reply
 
-__all__ = ["How", "exchange"]
+__all__ = ["How", "exchange", "found_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,24 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         cost=_cost(response),
         findings=findings,
         seconds=time.monotonic() - started,
+    )
+
+
+def found_in(reply: Reply, image: PreparedImage) -> Detections:
+    """Read the boxes of an answer, and bring them home to the picture they are in.
+
+    Raises
+    ------
+    UnreadableAnswer
+        If the answer holds no boxes that can be read.
+    """
+    reading = read_boxes(reply.text, image.fit.resized)
+    return Detections(
+        reply=replace(reply, findings=Findings((*reply.findings, *reading.findings))),
+        image=image.source,
+        boxes=tuple(image.fit.to_original(box) for box in reading.boxes),
+        points=tuple(image.fit.to_original(point) for point in reading.points),
+        boxes_in_resized=reading.boxes,
     )
 
 

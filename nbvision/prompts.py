@@ -56,7 +56,9 @@ def label_for(number: int) -> str:
     return f"Image {number}:"
 
 
-def locate_prompt(subject: str, width: int, height: int, *, schema_is_sent: bool) -> str:
+def locate_prompt(
+    subject: str, width: int, height: int, *, schema_is_sent: bool, where: str = "the image"
+) -> str:
     """Return the words that ask for boxes in pixels of the frame the model looks at.
 
     Parameters
@@ -67,6 +69,8 @@ def locate_prompt(subject: str, width: int, height: int, *, schema_is_sent: bool
         Size of the resized, unpadded frame in pixels.
     schema_is_sent
         Whether structured outputs carry the form of the answer; if not, words do.
+    where
+        Which image, if there are several: ``"Image 2"``.
 
     Examples
     --------
@@ -77,7 +81,7 @@ def locate_prompt(subject: str, width: int, height: int, *, schema_is_sent: bool
 Label each with a few words. If there is none, give an empty list.
     """
     words = (
-        f"Find in the image: {subject}\n"
+        f"Find in {where}: {subject}\n"
         f"Give one tight bounding box for each, in absolute pixel coordinates of this "
         f"{width} × {height} image (origin top left, x to the right, y down), "
         "as [x1, y1, x2, y2]: left, top, right, bottom. "

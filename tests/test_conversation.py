@@ -125,3 +125,43 @@ def test_it_shows_words_and_pictures_escaped() -> None:
 def test_words_are_needed() -> None:
     with pytest.raises(RequestError, match="prompt is empty"):
         nv.Conversation(backend=nv.connect("practice")).ask(" ", nv.samples.page)
+
+
+def test_boxes_of_a_chosen_picture_come_home() -> None:
+    practice = nv.connect("practice", words_per_second=None)
+    chat = nv.Conversation(backend=practice)
+    chat.ask("What are these?", nv.samples.shapes, nv.samples.page)
+    found = chat.locate(nv.samples.shapes.prompt, image_number=1)
+    truth = nv.samples.shapes.truth
+    assert found.image.source == "shapes.png"
+    assert nv.match_boxes(truth, found).recall(0.9) == 1
+    fresh = chat.locate("the red bowl", nv.samples.photo)
+    assert fresh[0].iou(nv.samples.photo.truth[0]) > 0.95
+    assert [turn.first_number for turn in chat.turns] == [1, 3, 3]
+    assert "Find in Image 3: the red bowl" in chat.turns[2].prompt
+
+
+@pytest.mark.parametrize("number", [0, 2, -1, "1", 1.0])
+def test_a_picture_that_is_not_there_is_refused(number: object) -> None:
+    chat = nv.Conversation(backend=nv.connect("practice", words_per_second=None))
+    chat.ask("What is this?", nv.samples.page)
+    with pytest.raises(RequestError):
+        chat.locate("every line", image_number=number)  # type: ignore[arg-type]
+    with pytest.raises(RequestError):
+        chat.locate("every line", nv.samples.page, image_number=1)
+    with pytest.raises(RequestError):
+        chat.locate(" ")
+    assert len(chat.turns) == 1
+
+
+def test_a_fork_goes_its_own_way() -> None:
+    chat = nv.Conversation("Be brief.", backend=nv.connect("practice", words_per_second=None))
+    chat.ask("What is this?", nv.samples.page)
+    other = chat.fork()
+    other.ask("And this?", nv.samples.shapes)
+    assert (len(chat.turns), len(other.turns)) == (1, 2)
+    assert other.turns[0] is chat.turns[0]
+    assert other.system == "Be brief."
+    other.undo()
+    other.undo()
+    assert len(chat.turns) == 1
