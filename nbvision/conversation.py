@@ -15,17 +15,17 @@ from nbvision.markup import bundle, escape, figure, image_tag, plain, rich
 from nbvision.preflight import Task
 from nbvision.prepared import PreparedImage
 from nbvision.prompts import BOXES_SCHEMA, locate_prompt
-from nbvision.request import Turn, takes_schema
+from nbvision.request import RequestMessage, takes_schema
 from nbvision.response import Usage
 from nbvision.results import Cost, Detections, Reply
 
-__all__ = ["Conversation", "Exchange"]
+__all__ = ["Conversation", "Turn"]
 
 _THUMBNAIL = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class Turn:
     """One turn of a conversation.
 
     Attributes
@@ -86,10 +86,10 @@ class Conversation:
         self.effort = effort
         self.backend = backend
         self._lock = threading.Lock()
-        self._turns: tuple[Exchange, ...] = ()
+        self._turns: tuple[Turn, ...] = ()
 
     @property
-    def turns(self) -> tuple[Exchange, ...]:
+    def turns(self) -> tuple[Turn, ...]:
         """What has been said, in order."""
         return self._turns
 
@@ -192,7 +192,7 @@ class Conversation:
             raise RequestError("a picture and a number", cure="give one of them")
         sources = [*self.images] if image is None else [*self.images, open_image(image)]
         number = len(sources) if image_number is None else image_number
-        if number not in range(1, len(sources) + 1):
+        if type(number) is not int or not 1 <= number <= len(sources):
             raise RequestError(
                 f"image_number={image_number!r} of {len(sources)} pictures"[:200],
                 limit=f"1 to {len(sources)}" if sources else "a conversation with pictures",
@@ -253,13 +253,13 @@ class Conversation:
             task: Task = "ask" if schema is None else "locate"
             reply = exchange(images, prompt, task, how, schema, self._said())
             fresh = reply.request.images[len(self.images) :]
-            turn = Exchange(prompt, fresh, len(self.images) + 1, reply)
+            turn = Turn(prompt, fresh, len(self.images) + 1, reply)
             self._turns = (*self._turns, turn)
         finally:
             self._lock.release()
         return reply
 
-    def undo(self) -> Exchange:
+    def undo(self) -> Turn:
         """Take the last turn back and return it; its pictures go with it.
 
         Raises
@@ -273,12 +273,12 @@ class Conversation:
         self._turns = tuple(kept)
         return last
 
-    def _said(self) -> tuple[Turn, ...]:
+    def _said(self) -> tuple[RequestMessage, ...]:
         """Return all turns as they are sent again."""
         if not self._turns:
             return ()
         last = self._turns[-1].reply
-        return (*last.request.turns, Turn("assistant", (last.text,)))
+        return (*last.request.messages, RequestMessage("assistant", (last.text,)))
 
     def in_words(self) -> str:
         """Return the conversation as text."""
@@ -305,11 +305,11 @@ class Conversation:
         return bundle(plain(self.in_words()), markup=rich(turns + summary))
 
 
-def _numbered(turn: Exchange) -> list[tuple[int, PreparedImage]]:
+def _numbered(turn: Turn) -> list[tuple[int, PreparedImage]]:
     return list(enumerate(turn.images, start=turn.first_number))
 
 
-def _turn_markup(turn: Exchange) -> str:
+def _turn_markup(turn: Turn) -> str:
     pictures = ""
     for number, image in _numbered(turn):
         words = f"Image {number}: {image.source.source}"

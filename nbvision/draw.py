@@ -35,7 +35,8 @@ LARGEST_SHOWN = 1000
 
 # Okabe and Ito's colours, which people who confuse red and green tell apart; black left out.
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
-_DARK_TEXT = {"#E69F00", "#56B4E9", "#F0E442", "#CC79A7"}
+_DARK_SEAMS = {"#E69F00", "#56B4E9", "#F0E442", "#CC79A7"}
+_LIGHT_LETTERS = {"#0072B2"}
 _LONGEST_LABEL = 40
 _LETTER_WIDTH = 0.62  # of a letter's height, on average
 _LINE_HEIGHT = 1.7  # of a letter's height, with the margin of its label
@@ -120,7 +121,7 @@ class _Pen:
             horizontalalignment="right" if runs_out else "left",
             verticalalignment="bottom" if is_above else "top",
             fontsize=self.letters,
-            color="black" if colour in _DARK_TEXT else "white",
+            color="white" if colour in _LIGHT_LETTERS else "black",
             bbox={"facecolor": colour, "edgecolor": "none", "pad": margin},
             parse_math=False,  # a price tag says $5, and means it
             annotation_clip=False,
@@ -358,7 +359,7 @@ def _halo(number: int, line: float) -> list[Any]:
     """Return what sets a line of this width off from any ground: a dark or a light seam."""
     from matplotlib.patheffects import withStroke
 
-    seam = "black" if _colour(number) in _DARK_TEXT else "white"
+    seam = "black" if _colour(number) in _DARK_SEAMS else "white"
     return [withStroke(linewidth=line * 1.8, foreground=seam, alpha=0.55)]
 
 

@@ -14,7 +14,7 @@ from nbvision.inspection import as_list, prepare_all
 from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
 from nbvision.prepared import PreparedImage
-from nbvision.request import Request, Turn, build_request
+from nbvision.request import Request, RequestMessage, build_request
 from nbvision.response import Response, StreamReader, require_usable
 from nbvision.results import Cost, Detections, Reply
 
@@ -55,7 +55,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
     task: Task,
     how: How,
     schema: dict[str, Any] | None = None,
-    earlier: Sequence[Turn] | None = None,
+    earlier: Sequence[RequestMessage] | None = None,
 ) -> Reply:
     """Send pictures and words, and return the reply.
 
@@ -66,7 +66,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
     prompt, task, how, schema
         The words, what they are for, who is asked, and the form of the answer.
     earlier
-        In a conversation the turns before this one, which are sent again.
+        In a conversation the messages before this one, which are sent again.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
     """
     platform = how.backend.platform
     sources = [open_image(image) for image in as_list(images)] if images or not earlier else []
-    sent_again = [block for turn in earlier or () for block in turn.blocks]
+    sent_again = [block for message in earlier or () for block in message.blocks]
     findings = check_images(
         [*(block.source for block in sent_again if not isinstance(block, str)), *sources],
         how.model,

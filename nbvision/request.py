@@ -16,14 +16,14 @@ from nbvision.markup import bundle, escape, rich
 from nbvision.prepared import PreparedImage
 from nbvision.prompts import in_words, label_for
 
-__all__ = ["Request", "Turn", "build_request", "takes_schema"]
+__all__ = ["Request", "RequestMessage", "build_request", "takes_schema"]
 
 # Thinking counts toward max_tokens on current models, so a short limit cuts answers off.
 _MAX_TOKENS = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RequestMessage:
     """One message: words and prepared images, in the order they are sent."""
 
     role: Literal["user", "assistant"]
@@ -40,8 +40,8 @@ class Request:
         The model as typed; it goes over the wire in this spelling.
     model, platform
         What the catalogue says of it, and of the place it is asked at.
-    turns
-        The messages; images stand before the words about them.
+    messages
+        In order; images stand before the words about them.
     system, max_tokens, effort, schema
         As in the Messages API; ``schema`` is a JSON schema for the answer.
     """
@@ -49,7 +49,7 @@ class Request:
     model_id: str
     model: Model
     platform: Platform
-    turns: tuple[Turn, ...]
+    messages: tuple[RequestMessage, ...]
     max_tokens: int = _MAX_TOKENS
     system: str | None = None
     effort: str | None = None
@@ -57,9 +57,12 @@ class Request:
 
     @property
     def images(self) -> tuple[PreparedImage, ...]:
-        """The pictures of all turns, in order."""
+        """The pictures of all messages, in order."""
         return tuple(
-            block for turn in self.turns for block in turn.blocks if not isinstance(block, str)
+            block
+            for message in self.messages
+            for block in message.blocks
+            if not isinstance(block, str)
         )
 
     @property
@@ -98,8 +101,11 @@ class Request:
         if self.system:
             body["system"] = self.system
         body["messages"] = [
-            {"role": turn.role, "content": [self._block(b, abridged=abridged) for b in turn.blocks]}
-            for turn in self.turns
+            {
+                "role": message.role,
+                "content": [self._block(b, abridged=abridged) for b in message.blocks],
+            }
+            for message in self.messages
         ]
         output: dict[str, Any] = {}
         if self.effort is not None:
@@ -123,7 +129,7 @@ class Request:
         return content_block
 
     def __repr__(self) -> str:
-        words = sum(len(b) for t in self.turns for b in t.blocks if isinstance(b, str))
+        words = sum(len(b) for m in self.messages for b in m.blocks if isinstance(b, str))
         return (
             f"Request({self.model_id!r}, {len(self.images)} images, {words} characters of text, "
             f"max_tokens={self.max_tokens})"
@@ -146,12 +152,12 @@ def build_request(
     max_tokens: int | None = None,
     effort: str | None = None,
     schema: dict[str, Any] | None = None,
-    earlier: Sequence[Turn] | None = None,
+    earlier: Sequence[RequestMessage] | None = None,
 ) -> Request:
     """Return a request: images first, then words; images are labelled if there are several.
 
     Where the platform has no structured outputs, a ``schema`` is asked for in words. With
-    ``earlier`` turns, which may be none yet, it continues a conversation: every image is
+    ``earlier`` messages, which may be none yet, it continues a conversation: every image is
     labelled, and their numbers go on.
 
     Raises
@@ -172,7 +178,7 @@ def build_request(
         model_id=model_id,
         model=model,
         platform=platform,
-        turns=(*(earlier or ()), Turn("user", (*_labelled(images, earlier), prompt))),
+        messages=(*(earlier or ()), RequestMessage("user", (*_labelled(images, earlier), prompt))),
         max_tokens=_checked_max_tokens(max_tokens, model),
         system=system,
         effort=effort,
@@ -187,10 +193,18 @@ def takes_schema(model: Model, platform: Platform) -> bool:
     return model.structured_outputs and platform.structured_outputs
 
 
+def _images_of(messages: Iterable[RequestMessage]) -> tuple[PreparedImage, ...]:
+    return tuple(
+        block for message in messages for block in message.blocks if not isinstance(block, str)
+    )
+
+
 def _labelled(
-    images: Sequence[PreparedImage], earlier: Sequence[Turn] | None
+    images: Sequence[PreparedImage], earlier: Sequence[RequestMessage] | None
 ) -> Iterable[str | PreparedImage]:
-    before = sum(not isinstance(block, str) for turn in earlier or () for block in turn.blocks)
+    before = sum(
+        not isinstance(block, str) for message in earlier or () for block in message.blocks
+    )
     for number, image in enumerate(images, start=before + 1):
         # In a conversation more may follow, and what has been said is not said anew.
         if len(images) > 1 or earlier is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import comm
 from comm.base_comm import BaseComm
 from ipywidgets import Widget
+from jupyter_client.session import json_packer
 
 Sent = tuple[dict[str, Any], list[bytes]]
 
@@ -27,6 +28,7 @@ class RecordingComm(BaseComm):
         self, msg_type: str, data: Any = None, metadata: Any = None, buffers: Any = None, **_: Any
     ) -> None:
         del metadata
+        json_packer(data)  # what Jupyter cannot send must not pass here
         if msg_type == "comm_open":
             self.opened = data["state"]
         if data and data.get("method") == "custom":

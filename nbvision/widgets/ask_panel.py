@@ -7,7 +7,7 @@ from typing import Any, Literal
 from traitlets import Any as AnyTrait
 from traitlets import Enum, HasTraits, Unicode, observe, validate
 
-from nbvision.backends import Backend, connected
+from nbvision.backends import Backend
 from nbvision.box_reader import read_boxes
 from nbvision.calls import compare, describe, locate
 from nbvision.draw import LARGEST_SHOWN
@@ -17,9 +17,10 @@ from nbvision.images import SourceImage, open_image
 from nbvision.inspection import as_list, asked_of, check, estimate
 from nbvision.markup import bundle, escape, plain, rich
 from nbvision.preflight import EstimateRow
-from nbvision.prompts import COMPARE, DESCRIBE
+from nbvision.prompts import COMPARE, DESCRIBE, locate_prompt
+from nbvision.request import takes_schema
 from nbvision.results import Detections, Reply
-from nbvision.widgets.asking import Run
+from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Question, Run
 from nbvision.widgets.messages import Message
 from nbvision.widgets.model_menu import model_choices
 from nbvision.widgets.panel import Panel, Still, front_end
@@ -28,15 +29,13 @@ __all__ = ["AskPanel"]
 
 TASKS = ("describe", "compare", "locate")
 EFFORTS = ("", "low", "medium", "high", "xhigh", "max")
-_LONGEST_PROMPT = 200_000
-_LONGEST_ID = 2048
 _THUMBNAIL = 160
 _MOST_THUMBNAILS = 24
 _MOST_NOTES = 4
 _MOST_BOXES = 500
 
 
-class AskPanel(Panel):
+class AskPanel(Asks):
     """A form over `describe`, `compare` and `locate`: words, estimate, answer, boxes.
 
     Nothing is sent before a click on Ask. The answer streams, can be stopped, and when it is
@@ -77,9 +76,7 @@ class AskPanel(Panel):
     Detections(1 box in SourceImage('photo.jpg', 2572 × 1740, JPEG))
     """
 
-    _esm, _css = front_end("ask_panel", "askPanelView", "answer").values()
-    _has_result = True
-
+    _esm, _css = front_end("ask_panel", "askPanelView", "answer")
     images: Any = AnyTrait(())
     task: Any = Enum(TASKS, "describe")
     prompt = Unicode("")
@@ -87,7 +84,6 @@ class AskPanel(Panel):
     model = Unicode(None, allow_none=True)
     effort = Enum(EFFORTS, "")
     max_tokens = AnyTrait(None)
-    result: Any = AnyTrait(None)
 
     def __init__(
         self,
@@ -103,7 +99,6 @@ class AskPanel(Panel):
         inside: tuple[Panel, str] | None = None,
     ) -> None:
         self._backend = backend
-        self._run: Run | None = None
         self.results: list[Reply | Detections] = []
         self._is_taking = self._is_below = False
         self._unobserve: Callable[[], None] = lambda: None
@@ -124,34 +119,12 @@ class AskPanel(Panel):
 
     # -- the plain side ----------------------------------------------------------------------
 
-    @property
-    def text(self) -> str:
-        """The words of the last question's answer so far; kept whatever becomes of it."""
-        return self._run.text if self._run is not None else ""
-
     def ask(self) -> None:
         """Ask, in the background; a question under way goes on instead of a second one."""
-        self._take_followed()  # without the lock: it may wait for pictures that are being opened
         with self._lock:
-            if self._run is not None and self._run.is_under_way:
-                return
-            self.result, self._is_below = None, False
-            number = self._run.number + 1 if self._run is not None else 1
-            self._run = Run(
-                self,
-                number,
-                self._asker(),
-                self._backend,
-                on_words=self._words_came,
-                on_end=self._run_ended,
-                show=self._show,
-            )
-            self._run.start()
-
-    def stop(self) -> None:
-        """Stop the question under way; the words that have arrived stay."""
-        if self._run is not None:
-            self._run.stop()
+            if not self._is_asking:
+                self._is_below = False
+                self._start(self._question(), self._backend)
 
     def wait(self, seconds: float | None = None) -> Reply | Detections | None:
         """Wait for the question under way, and return `result`.
@@ -161,9 +134,7 @@ class AskPanel(Panel):
         TimeoutError
             If it takes longer than so many seconds.
         """
-        if self._run is not None:
-            self._run.wait(seconds)
-        found: Reply | Detections | None = self.result
+        found: Reply | Detections | None = self._wait(seconds)
         return found
 
     # -- from the browser --------------------------------------------------------------------
@@ -176,23 +147,26 @@ class AskPanel(Panel):
         self._take_settings(message)
         self.ask()
 
-    def _on_stop(self, _: Message) -> None:
-        self.stop()
-
-    def _on_hello(self, _: Message) -> None:
-        self._post_state()
+    def _on_hello(self, message: Message) -> None:
+        super()._on_hello(message)
         self._in_background(self._post_pictures)
 
     def _take_settings(self, message: Message) -> None:
-        task, effort = message.one_of("task", TASKS), message.one_of("effort", EFFORTS)
-        prompt = message.text("prompt", longest=_LONGEST_PROMPT)
-        system = message.text("system", longest=_LONGEST_PROMPT)
-        model = message.text("model", longest=_LONGEST_ID)
+        """Take over the fields that a message has, all of them or none."""
+        readers: dict[str, Callable[[], str]] = {
+            "task": lambda: message.one_of("task", TASKS),
+            "prompt": lambda: message.text("prompt", longest=LONGEST_PROMPT),
+            "system": lambda: message.text("system", longest=LONGEST_PROMPT),
+            "effort": lambda: message.one_of("effort", EFFORTS),
+            "model": lambda: message.text("model", longest=LONGEST_ID),
+        }
+        given = {name: read() for name, read in readers.items() if name in message.fields}
+        if given.get("model") in {"", self._place()[0]}:
+            del given["model"]  # the menu shows who is connected, which is no choice
         self._is_taking = True
         try:
-            self.task, self.effort, self.prompt, self.system = task, effort, prompt, system
-            if model and model != self._place()[0]:
-                self.model = model
+            for name, value in given.items():
+                setattr(self, name, value)
         finally:
             self._is_taking = False
 
@@ -201,22 +175,23 @@ class AskPanel(Panel):
     def _place(self) -> tuple[str, Any, Any]:
         return asked_of(self.model, self._backend)
 
-    def _asker(self) -> Callable[[Backend, Callable[[str], None]], Any]:
+    def _question(self) -> Question:
         """Return the call that the form stands for, as it stands now."""
-        images, prompt = list(self.images), self.prompt.strip()
+        prompt, task = self.prompt.strip(), self.task
         options: dict[str, Any] = {
             "model": self.model,
             "system": self.system.strip() or None,
             "max_tokens": self.max_tokens,
             "effort": self.effort or None,
         }
-        call: Any = {"describe": describe, "compare": compare, "locate": locate}[self.task]
-        words = prompt if self.task == "locate" else prompt or None
+        call: Any = {"describe": describe, "compare": compare, "locate": locate}[task]
+        words = prompt if task == "locate" else prompt or None
 
         def ask(backend: Backend, on_text: Callable[[str], None]) -> Any:
-            if not images:
+            self._take_followed()  # may wait for pictures that are being opened
+            if not self.images:
                 raise RequestError("no picture", limit="one or more", cure="choose a picture first")
-            return call(images, words, **options, backend=backend, on_text=on_text)
+            return call(list(self.images), words, **options, backend=backend, on_text=on_text)
 
         return ask
 
@@ -225,7 +200,7 @@ class AskPanel(Panel):
         if self.task != "locate" or not self.images or "]" not in run.text:
             return
         image: SourceImage = self.images[0]
-        fit = Fit.of(image.size, self._place()[1].tier)
+        fit = Fit.of(image.size, self._place()[1].tier, crop_origin=image.crop_origin)
         with suppress(UnreadableAnswer):
             boxes = read_boxes(run.text, fit.resized).boxes[:_MOST_BOXES]
             self._post("boxes", boxes=[_row(fit.to_original(box)) for box in boxes])
@@ -235,7 +210,7 @@ class AskPanel(Panel):
             self.results.append(run.result)
             self.result = run.result
 
-    def _show(self, run: Run) -> None:
+    def _show_run(self, run: Run) -> None:
         self._is_below = self._show_result(_still_of(run))
         self._post_state()
 
@@ -251,7 +226,8 @@ class AskPanel(Panel):
             "efforts": EFFORTS,
             "model": asked,
             "models": model_choices(asked, self._backend),
-            "answerer": self._answerer(),
+            "answerer": self._answerer(self._backend),
+            "defaults": {"describe": DESCRIBE, "compare": COMPARE, "locate": "every window"},
             "estimate": self._reckoned(),
             "run": self._run.fields() if self._run is not None else None,
             "boxes": self._boxes(),
@@ -260,19 +236,12 @@ class AskPanel(Panel):
         }
         return state, []
 
-    def _answerer(self) -> str:
-        asked = self._backend or connected()
-        if asked is None:
-            return "not connected yet: without a key the practice server answers"
-        practice = asked.name == "practice"
-        return "the practice server answers; it is not a language model" if practice else asked.name
-
     def _reckoned(self) -> dict[str, Any]:
         """Return what the question would cost, and what is worth knowing; nothing is sent."""
         if not self.images:
             return {"words": "choose a picture", "notes": []}
         model = self._place()[0]
-        words = self.prompt or {"compare": COMPARE}.get(self.task, DESCRIBE)
+        words = self._words()
         text = f"{self.system}\n{words}" if self.system else words
         try:
             row = estimate(self.images, text, models=model, count=False).rows[0]
@@ -288,6 +257,14 @@ class AskPanel(Panel):
             "notes": [plain(str(note)) for note in found],
         }
 
+    def _words(self) -> str:
+        """Return the words that would be sent."""
+        if self.task != "locate":
+            return self.prompt or {"compare": COMPARE}.get(self.task, DESCRIBE)
+        _, model, platform = self._place()
+        frame = Fit.of(self.images[0].size, model.tier).resized
+        return locate_prompt(self.prompt, *frame, schema_is_sent=takes_schema(model, platform))
+
     def _summary(self) -> str:
         if self.result is None:
             return ""
@@ -295,10 +272,10 @@ class AskPanel(Panel):
         return plain(reply.summary())
 
     def _boxes(self) -> list[list[Any]]:
-        if not isinstance(self.result, Detections):
+        """Return the boxes of the answer, in original pixels, if it is about what is shown."""
+        if not isinstance(self.result, Detections) or self.result.image not in self.images[:1]:
             return []
-        x, y = self.result.image.crop_origin
-        return [_row(box, x, y) for box in self.result.boxes[:_MOST_BOXES]]
+        return [_row(box) for box in self.result.boxes[:_MOST_BOXES]]
 
     def _post_pictures(self) -> None:
         """Send thumbnails of the pictures, and a larger copy of the first to draw boxes on."""
@@ -307,11 +284,10 @@ class AskPanel(Panel):
         fields = [{"name": plain(image.source), "size": str(image.size)} for image in shown]
         buffers = [image.thumbnail(_THUMBNAIL) for image in shown]
         first = [images[0].thumbnail(LARGEST_SHOWN)] if images else []
-        size = list(images[0].size) if images else [0, 0]
-        if images == self.images:
-            self._post(
-                "pictures", [*buffers, *first], pictures=fields, count=len(images), size=size
-            )
+        region = list(images[0].region) if images else [0, 0, 1, 1]
+        if images == list(self.images):
+            buffers += first
+            self._post("pictures", buffers, pictures=fields, count=len(images), region=region)
 
     def _still(self) -> Still:
         if self._run is not None and not self._run.is_under_way:
@@ -327,8 +303,7 @@ class AskPanel(Panel):
 
     def _free(self) -> None:
         self._unobserve()
-        if self._run is not None:
-            self._run.stop()
+        super()._free()
 
     # -- from Python -------------------------------------------------------------------------
 
@@ -367,9 +342,9 @@ def _price(row: EstimateRow) -> str:
     return f"{row.dollars_in_words} to send{answer}"
 
 
-def _row(box: Box, x: float = 0, y: float = 0) -> list[Any]:
-    """Return a box as the browser draws it: four edges in pixels of the picture, and a label."""
-    return [box.left - x, box.top - y, box.right - x, box.bottom - y, plain(box.label)]
+def _row(box: Box) -> list[Any]:
+    """Return a box as the browser draws it: four edges in original pixels, and a label."""
+    return [*box.xyxy, box.label]
 
 
 def _still_of(run: Run) -> Still:

@@ -1,4 +1,4 @@
-"""One question under way in a widget: streamed, stoppable, and never lost.
+"""Questions in widgets: streamed, stoppable, and never lost.
 
 The answer is read in a thread of its own by the plain functions. Its words go to the browser
 at most twenty times a second, each piece with its place in the text: a view that has missed
@@ -10,16 +10,33 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Literal
 
-from nbvision.backends import Answer, Backend, EventStream, OnWait, StopSignal, current
+from traitlets import Any as AnyTrait
+
+from nbvision.backends import (
+    Answer,
+    Backend,
+    EventStream,
+    OnWait,
+    StopSignal,
+    connected,
+    current,
+)
 from nbvision.errors import AnswerError
 from nbvision.request import Request
 from nbvision.widgets.engine import engine
-from nbvision.widgets.messages import error_words
+from nbvision.widgets.messages import Message, error_words
 from nbvision.widgets.panel import Panel
 
-__all__ = ["Run", "StoppableBackend"]
+__all__ = ["LONGEST_ID", "LONGEST_PROMPT", "Asks", "Question", "Run", "StoppableBackend"]
+
+LONGEST_PROMPT = 200_000
+"""Characters that a browser may send as words."""
+LONGEST_ID = 2048
+"""Characters that a browser may send as a model's id or an address."""
 
 State = Literal["asking", "done", "stopped", "failed"]
+Question = Callable[[Backend, Callable[[str], None]], Any]
+"""Calls a plain function, with the backend to use and the one to tell each piece to."""
 
 _SECONDS_BETWEEN = 0.05
 _STOPPED = "stopped; what had arrived is kept, and the request may have been billed"
@@ -61,6 +78,82 @@ class StoppableBackend:
         """Leave the backend open: it is not this question's own."""
 
 
+class Asks(Panel):
+    """A panel that asks one question at a time.
+
+    A subclass calls `_start`, and gives `_run_ended` and `_still_result`.
+
+    Attributes
+    ----------
+    result
+        What the plain function returned last; None before, and where the last question failed
+        or was stopped.
+    """
+
+    _has_result = True
+
+    result: Any = AnyTrait(None)
+
+    def __init__(self, *, inside: tuple[Panel, str] | None = None, **traits: Any) -> None:
+        self._run: Run | None = None
+        super().__init__(inside=inside, **traits)
+
+    @property
+    def text(self) -> str:
+        """The words of the last answer so far; kept whatever becomes of it."""
+        return self._run.text if self._run is not None else ""
+
+    def stop(self) -> None:
+        """Stop the question under way; the words that have arrived stay."""
+        if self._run is not None:
+            self._run.stop()
+
+    def _wait(self, seconds: float | None) -> Any:
+        """Wait for the question under way, and return `result`."""
+        if self._run is not None:
+            self._run.wait(seconds)
+        return self.result
+
+    @property
+    def _is_asking(self) -> bool:
+        return self._run is not None and self._run.is_under_way
+
+    def _start(self, question: Question, backend: Backend | None) -> None:
+        """Ask in the background; call it under the lock, and not while asking."""
+        self.result = None
+        number = self._run.number + 1 if self._run is not None else 1
+        self._run = Run(self, number, question, backend)
+        self._run.start()
+
+    def _on_stop(self, _: Message) -> None:
+        self.stop()
+
+    def _on_sync(self, _: Message) -> None:
+        self._post_state()
+
+    def _words_came(self, run: "Run") -> None:
+        """Take new words, under the lock."""
+
+    def _run_ended(self, run: "Run") -> None:
+        """Take the end, under the lock."""
+        raise NotImplementedError
+
+    def _show_run(self, run: "Run") -> None:
+        """Put the result under the widget; called in a thread of its own."""
+        raise NotImplementedError
+
+    def _answerer(self, backend: Backend | None) -> str:
+        """Return who would answer, in words."""
+        asked = backend or connected()
+        if asked is None:
+            return "not connected yet: without a key the practice server answers"
+        practice = asked.name == "practice"
+        return "the practice server answers; it is not a language model" if practice else asked.name
+
+    def _free(self) -> None:
+        self.stop()
+
+
 class Run:
     """A question under way, and what has come of it.
 
@@ -78,39 +171,17 @@ class Run:
         Value, limit and cure, if it failed.
     result
         What the plain function returned.
-
-    Parameters
-    ----------
-    panel, number
-        Where it is asked.
-    ask
-        Calls a plain function, with the backend to use and the one to tell each piece to.
-    backend
-        Who answers; by default the one that is connected.
-    on_words, on_end
-        Called under the panel's lock with new words, and when it has ended.
-    show
-        Called then in a thread, to put the result under the widget.
     """
 
     def __init__(
-        self,
-        panel: Panel,
-        number: int,
-        ask: Callable[[Backend, Callable[[str], None]], Any],
-        backend: Backend | None,
-        *,
-        on_words: Callable[["Run"], None],
-        on_end: Callable[["Run"], None],
-        show: Callable[["Run"], None],
+        self, panel: Asks, number: int, question: Question, backend: Backend | None
     ) -> None:
         self.number, self.text = number, ""
         self.state: State = "asking"
         self.note = "asked, waiting for the first word"
         self.error: dict[str, str] | None = None
         self.result: Any = None
-        self._panel, self._ask, self._backend = panel, ask, backend
-        self._on_words, self._on_end, self._show = on_words, on_end, show
+        self._panel, self._question, self._backend = panel, question, backend
         self._stop = StopSignal()
         self._sent = 0
         self._sent_at = 0.0
@@ -161,7 +232,7 @@ class Run:
     def _work(self) -> None:
         try:
             backend = StoppableBackend(current(self._backend), self._stop, self._waits)
-            result = self._ask(backend, self._add)
+            result = self._question(backend, self._add)
         except Exception as error:  # noqa: BLE001 - shown in the widget; a thread's would be lost
             self._fail(error)
             return
@@ -189,7 +260,7 @@ class Run:
             return
         self._panel._post("text", run=self.number, offset=self._sent, piece=piece)
         self._sent, self._sent_at = len(self.text), time.monotonic()
-        self._on_words(self)
+        self._panel._words_came(self)
 
     def _waits(self, words: str) -> None:
         with self._panel._lock:
@@ -209,16 +280,16 @@ class Run:
         self.state, self.note = state, note
         self._seconds = time.monotonic() - self._started
         try:
-            self._on_end(self)
+            self._panel._run_ended(self)
         except Exception as error:  # noqa: BLE001 - an observer's mistake must not lose the answer
             self._panel._show_error(error)
-        self._panel._post_state()
         engine().work(self._close_up)
+        self._panel._post_state()
 
     def _close_up(self) -> None:
         """Draw the still result, which takes a while, and only then call it ended."""
         try:
-            self._show(self)
+            self._panel._show_run(self)
         except Exception as error:  # noqa: BLE001 - the same
             self._panel._show_error(error)
         finally:

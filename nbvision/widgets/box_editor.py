@@ -74,7 +74,7 @@ class BoxEditor(Panel):
     []
     """
 
-    _esm, _css = front_end("box_editor", "boxEditorView").values()
+    _esm, _css = front_end("box_editor", "boxEditorView")
     boxes = List(Instance(Box))
     points = List(Instance(Point))
 

@@ -12,7 +12,7 @@ from nbvision.images import SourceImage, open_image
 from nbvision.markup import bundle, image_tag, plain, table
 from nbvision.widgets.chosen import Opener, Opening, opened
 from nbvision.widgets.messages import Message
-from nbvision.widgets.panel import Panel, Still, nothing_yet, weakly
+from nbvision.widgets.panel import Panel, Still, weakly
 from nbvision.widgets.thumbnails import LONG_EDGE
 from nbvision.widgets.uploads import TakesUploads, Uploads
 
@@ -347,7 +347,7 @@ def still_of(chosen: Sequence[Opening]) -> Still:
     {'text/plain': 'No pictures were selected.'}
     """
     if not chosen:
-        return nothing_yet("No pictures were selected.")
+        return bundle("No pictures were selected.")
     lines = [f"{len(chosen)} pictures selected" if len(chosen) > 1 else "1 picture selected"]
     rows: list[tuple[str, str, str]] = []
     for opening in chosen:

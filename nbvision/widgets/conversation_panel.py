@@ -1,18 +1,16 @@
 """A conversation in a widget: many turns, new pictures at any of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from traitlets import Any as AnyTrait
-
-from nbvision.backends import Backend, connected
-from nbvision.conversation import Conversation, Exchange
-from nbvision.errors import RequestError
+from nbvision.backends import Backend
+from nbvision.conversation import Conversation, Turn
+from nbvision.errors import LimitExceeded, RequestError
 from nbvision.images import SourceImage, open_image
 from nbvision.inspection import as_list, asked_of
 from nbvision.markup import bundle, escape, plain, rich
 from nbvision.results import Reply
-from nbvision.widgets.asking import Run
+from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Run
 from nbvision.widgets.messages import Message
 from nbvision.widgets.model_menu import model_choices
 from nbvision.widgets.panel import Panel, Still, front_end
@@ -20,13 +18,11 @@ from nbvision.widgets.uploads import TakesUploads, Uploads
 
 __all__ = ["ConversationPanel"]
 
-_LONGEST_PROMPT = 200_000
-_LONGEST_ID = 2048
 _THUMBNAIL = 160
 _MOST_WAITING = 100
 
 
-class ConversationPanel(TakesUploads, Panel):
+class ConversationPanel(TakesUploads, Asks):
     """A form over `Conversation`: words, pictures by drop or paste, answers as they come.
 
     Parameters
@@ -58,10 +54,7 @@ class ConversationPanel(TakesUploads, Panel):
     ('end_turn', 1)
     """
 
-    _esm, _css = front_end("conversation", "conversationView", "answer", "uploading").values()
-    _has_result = True
-
-    result: Any = AnyTrait(None)
+    _esm, _css = front_end("conversation", "conversationView", "answer", "uploading")
 
     def __init__(
         self,
@@ -75,16 +68,19 @@ class ConversationPanel(TakesUploads, Panel):
         max_bytes: int = 100_000_000,
         inside: tuple[Panel, str] | None = None,
     ) -> None:
+        if chat is not None and (system or model or max_tokens or effort or backend):
+            raise RequestError(
+                "a conversation and settings of another",
+                cure="set them on the conversation itself: chat.system = …",
+            )
         self.chat = chat or Conversation(
             system, model=model, max_tokens=max_tokens, effort=effort, backend=backend
         )
         self._uploads = Uploads(max_bytes)
-        self._run: Run | None = None
-        self._asked: tuple[str, list[int]] = ("", [])
-        # Every picture has a number of its own under which a browser keeps its thumbnail.
-        self._pictures: dict[int, SourceImage] = {}
-        self._numbers: list[int] = []  # of those that wait for the next turn
-        self._said = self._numbered(self.chat.images)
+        self._asked: tuple[str, list[SourceImage]] = ("", [])
+        self._waiting: list[SourceImage] = []
+        # Every picture has a number of its own, under which a browser keeps its thumbnail.
+        self._numbers: dict[int, tuple[int, SourceImage]] = {}
         super().__init__(inside=inside)
 
     # -- the plain side ----------------------------------------------------------------------
@@ -92,12 +88,7 @@ class ConversationPanel(TakesUploads, Panel):
     @property
     def images(self) -> list[SourceImage]:
         """The pictures that go with the next turn."""
-        return [self._pictures[number] for number in self._numbers]
-
-    @property
-    def text(self) -> str:
-        """The words of the last answer so far; kept whatever becomes of it."""
-        return self._run.text if self._run is not None else ""
+        return list(self._waiting)
 
     def add(self, *images: object) -> None:
         """Add pictures to the next turn, each anything `open_image` takes.
@@ -106,50 +97,34 @@ class ConversationPanel(TakesUploads, Panel):
         ------
         ImageError
             If one cannot be opened.
-        RequestError
+        LimitExceeded
             If there are more than 100.
         """
         opened = [open_image(picture) for image in images for picture in as_list(image)]
         with self._lock:
-            if len(self._numbers) + len(opened) > _MOST_WAITING:
-                raise RequestError(
-                    f"{len(self._numbers) + len(opened)} pictures for one turn",
+            if len(self._waiting) + len(opened) > _MOST_WAITING:
+                raise LimitExceeded(
+                    f"{len(self._waiting) + len(opened)} pictures for one turn",
                     limit=f"{_MOST_WAITING}",
                     cure="ask about some of them first",
                 )
-            numbers = self._numbered(opened)
-            self._numbers += numbers
-        self._post_pictures(numbers)
-        self._post_state()
+            self._waiting += opened
+            self._post_state()
+        self._post_pictures(opened)
 
     def ask(self, prompt: str) -> None:
         """Ask, in the background; a question under way goes on instead of a second one."""
         with self._lock:
-            if self._run is not None and self._run.is_under_way:
+            if self._is_asking:
                 return
-            self.result = None
-            images, self._asked = self.images, (prompt, list(self._numbers))
+            images = self.images
 
             def ask(backend: Backend, on_text: Callable[[str], None]) -> Reply:
                 return self.chat.ask(prompt, *images, backend=backend, on_text=on_text)
 
-            number = self._run.number + 1 if self._run is not None else 1
-            self._run = Run(
-                self,
-                number,
-                ask,
-                self.chat.backend,
-                on_words=lambda _: None,
-                on_end=self._run_ended,
-                show=lambda _: self._show(),
-            )
-            self._run.start()
+            self._asked = (prompt, images)
+            self._start(ask, self.chat.backend)
             self._post_state()
-
-    def stop(self) -> None:
-        """Stop the question under way; the conversation stays as it was before it."""
-        if self._run is not None:
-            self._run.stop()
 
     def wait(self, seconds: float | None = None) -> Reply | None:
         """Wait for the question under way, and return `result`.
@@ -159,12 +134,10 @@ class ConversationPanel(TakesUploads, Panel):
         TimeoutError
             If it takes longer than so many seconds.
         """
-        if self._run is not None:
-            self._run.wait(seconds)
-        found: Reply | None = self.result
+        found: Reply | None = self._wait(seconds)
         return found
 
-    def undo(self) -> Exchange:
+    def undo(self) -> Turn:
         """Take the last turn back; its words and pictures wait to be asked again.
 
         Raises
@@ -173,58 +146,47 @@ class ConversationPanel(TakesUploads, Panel):
             If nothing has been said, or a question is under way.
         """
         with self._lock:
-            if self._run is not None and self._run.is_under_way:
+            if self._is_asking:
                 raise RequestError("a question is under way", cure="stop it first")
             last = self.chat.undo()
-            count = len(last.images)
-            back = self._said[len(self._said) - count :]
-            self._said = self._said[: len(self._said) - count]
-            self._numbers = [*back, *self._numbers]
-            self._asked, self._run = (last.prompt, []), None
+            self._waiting = [*(image.source for image in last.images), *self._waiting]
+            self._run = self.result = None
             self._post_state()
             self._post("words", prompt=last.prompt)
-        self._show()
+        self._show_transcript()
         return last
 
     # -- from the browser --------------------------------------------------------------------
 
     def _on_ask(self, message: Message) -> None:
-        model = message.text("model", longest=_LONGEST_ID)
+        model = message.text("model", longest=LONGEST_ID)
         if model and not self.chat.turns and model != self._model():
             self.chat.model = model
-        self.ask(message.text("prompt", longest=_LONGEST_PROMPT))
-
-    def _on_stop(self, _: Message) -> None:
-        self.stop()
+        self.ask(message.text("prompt", longest=LONGEST_PROMPT))
 
     def _on_undo(self, _: Message) -> None:
         self.undo()
 
     def _on_remove(self, message: Message) -> None:
-        number = message.whole("number", most=len(self._pictures) + 1)
-        if number in self._numbers:
-            self._numbers.remove(number)
-            del self._pictures[number]
+        number = message.whole("number", most=len(self._numbers))
+        for image in self._waiting:
+            if self._number(image) == number:
+                self._waiting.remove(image)
+                break
         self._post_state()
 
-    def _on_fetch(self, message: Message) -> None:
-        upload = message.text("upload", longest=64)
-        address = message.text("address", longest=_LONGEST_ID)
-        if not address.lower().startswith(("http://", "https://")):
-            raise RequestError(f"the address {address[:60]!r}", limit="http:// or https://")
-        self._open(upload, address)
-
-    def _on_hello(self, _: Message) -> None:
-        self._post_state()
-        self._in_background(lambda: self._post_pictures(list(self._pictures)))
+    def _on_hello(self, message: Message) -> None:
+        super()._on_hello(message)
+        known = [*self.chat.images, *self._waiting]
+        self._in_background(lambda: self._post_pictures(known))
 
     def _take_upload(self, upload: str, name: str, data: bytes) -> None:
-        self._open(upload, {"name": name, "content": data})
-
-    def _open(self, upload: str, source: object) -> None:
         def work() -> None:
             try:
-                self.add(open_image(source))
+                image = open_image({"name": name, "content": data})
+                with self._lock:
+                    if self._uploads.is_wanted(upload):
+                        self.add(image)
             except Exception as error:  # noqa: BLE001 - its row in the widget says so
                 self._end_upload(upload, error)
             else:
@@ -235,85 +197,72 @@ class ConversationPanel(TakesUploads, Panel):
     # -- showing -----------------------------------------------------------------------------
 
     def _run_ended(self, run: Run) -> None:
+        prompt, images = self._asked
         if run.state == "done":
-            numbers = self._asked[1]
-            self._said += numbers
-            self._numbers = [number for number in self._numbers if number not in numbers]
+            asked = {id(image) for image in images}
+            self._waiting = [image for image in self._waiting if id(image) not in asked]
             self.result = run.result
         else:
             # What failed can be asked again without typing it again.
-            self._post("words", prompt=self._asked[0])
+            self._post("words", prompt=prompt)
 
-    def _show(self) -> None:
+    def _show_run(self, run: Run) -> None:
+        del run
+        self._show_transcript()
+
+    def _show_transcript(self) -> None:
         shown = self.chat._repr_mimebundle_()
         title = escape(f"Transcript: {self.chat.summary()}")
         markup = rich(f"<details><summary>{title}</summary>{shown['text/html']}</details>")
         self._show_result({**shown, "text/html": markup})
 
     def _state(self) -> tuple[dict[str, Any], list[bytes]]:
-        turns, first = [], 0
-        for turn in self.chat.turns:
-            count = len(turn.images)
-            turns.append(
-                {
-                    "prompt": plain(turn.prompt),
-                    "pictures": self._named(self._said[first : first + count]),
-                    "first": turn.first_number,
-                    "text": plain(turn.reply.text),
-                    "model": plain(turn.reply.model),
-                    "summary": plain(turn.reply.summary()),
-                }
-            )
-            first += count
+        turns = [
+            {
+                "prompt": turn.prompt,
+                "pictures": self._named([image.source for image in turn.images]),
+                "first": turn.first_number,
+                "text": plain(turn.reply.text),
+                "model": plain(turn.reply.model),
+                "summary": plain(turn.reply.summary()),
+            }
+            for turn in self.chat.turns
+        ]
         run, model = self._run, self._model()
-        is_shown = run is not None and run.state != "done"
-        asked = self._asked if run is not None and run.is_under_way else ("", [])
+        prompt, asked = self._asked if self._is_asking else ("", [])
+        under_way = {id(image) for image in asked}
         state = {
             "turns": turns,
-            "waiting": self._named([n for n in self._numbers if n not in asked[1]]),
-            "asked": {"prompt": plain(asked[0]), "pictures": self._named(asked[1])},
-            "first": len(self._said) + 1,
-            "run": run.fields() if run is not None and is_shown else None,
+            "waiting": self._named([i for i in self._waiting if id(i) not in under_way]),
+            "asked": {"prompt": prompt, "pictures": self._named(asked)},
+            "first": len(self.chat.images) + 1,
+            "run": run.fields() if run is not None and run.state != "done" else None,
             "model": model,
             "models": model_choices(model, self.chat.backend),
             "system": plain(self.chat.system or ""),
-            "answerer": self._answerer(),
+            "answerer": self._answerer(self.chat.backend),
             "summary": self.chat.summary() if self.chat.turns else "",
             "max_bytes": self._uploads.max_bytes,
         }
         return state, []
 
-    def _named(self, numbers: list[int]) -> list[dict[str, Any]]:
+    def _named(self, images: Iterable[SourceImage]) -> list[dict[str, Any]]:
         return [
-            {
-                "number": number,
-                "name": plain(self._pictures[number].source),
-                "size": str(self._pictures[number].size),
-            }
-            for number in numbers
+            {"number": self._number(image), "name": plain(image.source), "size": str(image.size)}
+            for image in images
         ]
 
-    def _answerer(self) -> str:
-        asked = self.chat.backend or connected()
-        if asked is None:
-            return "not connected yet: without a key the practice server answers"
-        practice = asked.name == "practice"
-        return "the practice server answers; it is not a language model" if practice else asked.name
+    def _number(self, image: SourceImage) -> int:
+        fresh = (len(self._numbers), image)
+        return self._numbers.setdefault(id(image), fresh)[0]
 
     def _model(self) -> str:
         return asked_of(self.chat.model, self.chat.backend)[0]
 
-    def _numbered(self, images: Any) -> list[int]:
-        first = max(self._pictures, default=0) + 1
-        fresh = dict(enumerate(images, start=first))
-        self._pictures.update(fresh)
-        return list(fresh)
-
-    def _post_pictures(self, numbers: list[int]) -> None:
+    def _post_pictures(self, images: Iterable[SourceImage]) -> None:
         """Send thumbnails; each goes to the browser once, and stays there by its number."""
-        for number in numbers:
-            if (image := self._pictures.get(number)) is not None:
-                self._post("picture", [image.thumbnail(_THUMBNAIL)], number=number)
+        for image in images:
+            self._post("picture", [image.thumbnail(_THUMBNAIL)], number=self._number(image))
 
     def _still(self) -> Still:
         if not self.chat.turns:
@@ -329,5 +278,4 @@ class ConversationPanel(TakesUploads, Panel):
 
     def _free(self) -> None:
         self._uploads.clear()
-        if self._run is not None:
-            self._run.stop()
+        super()._free()

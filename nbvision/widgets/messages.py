@@ -11,9 +11,7 @@ from typing import Any
 
 from nbvision.errors import NbvisionError, RequestError
 
-__all__ = ["Message", "error_words"]
-
-_MOST_ITEMS = 2000
+__all__ = ["Message", "error_words", "sendable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +55,7 @@ class Message:
             raise _wrong(self, name, f"one of {', '.join(values)}")
         return value
 
-    def flag(self, name: str) -> bool:
-        """Return true or false."""
-        value = self.fields.get(name)
-        if not isinstance(value, bool):
-            raise _wrong(self, name, "true or false")
-        return value
-
-    def items(self, name: str, *, most: int = _MOST_ITEMS) -> list["Message"]:
+    def items(self, name: str, *, most: int) -> list["Message"]:
         """Return a list of objects, each to be read like a message."""
         value = self.fields.get(name)
         is_list = isinstance(value, list) and len(value) <= most
@@ -84,6 +75,23 @@ class Message:
         if len(self.buffers) != 1 or len(memoryview(self.buffers[0]).cast("B")) > most_bytes:
             raise _wrong(self, "buffers", f"one of at most {most_bytes:,} bytes")
         return bytes(self.buffers[0])
+
+
+def sendable(value: Any) -> Any:
+    """Return a message with text that can be sent: half a character cannot.
+
+    Examples
+    --------
+    >>> sendable({"text": "a" + chr(0xD800)}) == {"text": "a" + chr(0xFFFD)}
+    True
+    """
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {name: sendable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [sendable(item) for item in value]
+    return value
 
 
 def error_words(error: BaseException) -> dict[str, str]:

@@ -15,11 +15,11 @@ import anywidget
 from traitlets import Unicode
 
 from nbvision.errors import RequestError
-from nbvision.markup import bundle, plain
+from nbvision.markup import plain
 from nbvision.widgets.cells import close_earlier, shell
 from nbvision.widgets.engine import engine
 from nbvision.widgets.front_end import module, styles
-from nbvision.widgets.messages import Message, error_words
+from nbvision.widgets.messages import Message, error_words, sendable
 
 __all__ = ["Panel", "freeze_widgets", "front_end", "weakly"]
 
@@ -43,12 +43,10 @@ def weakly(method: Callable[Given, Returned]) -> Callable[Given, Returned | None
     return call
 
 
-def front_end(name: str, view: str, *shown_with: str) -> dict[str, Any]:
+def front_end(name: str, view: str, *shown_with: str) -> tuple[Any, Any]:
     """Return the traits that hand a widget's module and styles to the browser."""
-    return {
-        "_esm": Unicode(module(name, view)).tag(sync=True),
-        "_css": Unicode(styles(*shown_with, name)).tag(sync=True),
-    }
+    code, style = module(name, view), styles(*shown_with, name)
+    return Unicode(code).tag(sync=True), Unicode(style).tag(sync=True)
 
 
 class Panel(anywidget.AnyWidget):
@@ -106,7 +104,8 @@ class Panel(anywidget.AnyWidget):
             return
         with self._lock:
             if not self._is_closed:
-                self.send({"part": "", **fields, "type": kind}, buffers=list(buffers))
+                message = sendable({"part": "", **fields, "type": kind})
+                self.send(message, buffers=list(buffers))
 
     def _post_state(self) -> None:
         with self._lock:
@@ -126,7 +125,7 @@ class Panel(anywidget.AnyWidget):
         try:
             panel = self._parts.get(part) if part and isinstance(part, str) else self
             handler = getattr(panel, f"_on_{kind}", None) if isinstance(kind, str) else None
-            if handler is None or not str(kind).isidentifier():
+            if handler is None:
                 raise RequestError(f"a message of type {kind!r}"[:100], cure="reload the page")  # noqa: TRY301 - shown like all others
             with self._lock:
                 handler(Message(str(kind), fields, buffers))
@@ -244,11 +243,6 @@ class Panel(anywidget.AnyWidget):
         """Connect to the browser; a part speaks through the whole."""
         if self._inside is None:
             super().open()
-
-
-def nothing_yet(words: str) -> Still:
-    """Return the bundle of a widget that has nothing to show."""
-    return bundle(words)
 
 
 _shown: "weakref.WeakSet[Panel]" = weakref.WeakSet()

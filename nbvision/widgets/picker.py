@@ -65,8 +65,7 @@ class ImagePicker(Choosing):
     ([], ())
     """
 
-    _traits = front_end("picker", "pickerView", "uploading")
-    _esm, _css = _traits["_esm"], _traits["_css"]
+    _esm, _css = front_end("picker", "pickerView", "uploading")
 
     def __init__(
         self,

@@ -75,8 +75,7 @@ class PreviewPanel(Panel):
     (Size(width=924, height=1316), 'image/png')
     """
 
-    _traits = front_end("preview_panel", "previewPanelView")
-    _esm, _css = _traits["_esm"], _traits["_css"]
+    _esm, _css = front_end("preview_panel", "previewPanelView")
 
     image = Checked(lambda panel, value: panel._opened(value), None)
     model = Checked(lambda panel, value: panel._named(value), DEFAULT_MODEL)

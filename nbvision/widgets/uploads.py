@@ -12,6 +12,7 @@ from typing import Any
 from nbvision.errors import ImageTooLarge, RequestError, UnsupportedImage
 from nbvision.markup import plain
 from nbvision.widgets.messages import Message, error_words
+from nbvision.widgets.panel import Panel
 
 __all__ = ["PIECE_BYTES", "TakesUploads", "Uploads"]
 
@@ -54,6 +55,7 @@ class Uploads:
         self.max_bytes = max_bytes
         self._clock = clock
         self._under_way: dict[str, _Upload] = {}
+        self._arrived: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._under_way)
@@ -118,15 +120,22 @@ class Uploads:
         if len(upload.data) < upload.total:
             return None
         del self._under_way[identity]
+        self._arrived.add(identity)
         return upload.name, bytes(upload.data)
 
     def cancel(self, identity: str) -> None:
         """Let an upload go; one that is gone already is no error."""
         self._under_way.pop(identity, None)
+        self._arrived.discard(identity)
+
+    def is_wanted(self, identity: str) -> bool:
+        """Whether a file that has arrived was not cancelled since."""
+        return identity in self._arrived
 
     def clear(self) -> None:
         """Let all go."""
         self._under_way.clear()
+        self._arrived.clear()
 
     def sweep(self, silent_seconds: float = _SILENT_SECONDS) -> None:
         """Let those go that nothing was heard of for so long."""
@@ -136,16 +145,14 @@ class Uploads:
                 del self._under_way[identity]
 
 
-class TakesUploads:
-    """What a panel needs to take uploads: put it before `Panel`, and set ``_uploads``.
+class TakesUploads(Panel):
+    """A panel that takes uploads; it sets ``_uploads`` and gives `_take_upload`.
 
-    The panel gives `_take_upload`. The browser's side is ``uploading.js``.
+    The browser's side is ``uploading.js``.
     """
 
     _uploads: Uploads
     _is_sweeping = False
-    _post: Callable[..., None]
-    _soon: Callable[..., None]
 
     def _take_upload(self, upload: str, name: str, data: bytes) -> None:
         """Take a file that has arrived, under the lock; call `_end_upload` when it is opened."""
@@ -153,6 +160,7 @@ class TakesUploads:
 
     def _end_upload(self, upload: str, error: BaseException | None = None) -> None:
         """Tell the browser that a file was taken, or why not; any thread may."""
+        self._uploads.cancel(upload)
         words: dict[str, Any] = {} if error is None else {"error": error_words(error)}
         self._post("upload_end", upload=upload, **words)
 

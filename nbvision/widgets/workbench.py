@@ -56,7 +56,7 @@ class Workbench(Panel):
 
     _esm, _css = front_end(
         "workbench", "workbenchView", "answer", "uploading", "picker", "preview_panel", "ask_panel"
-    ).values()
+    )
     _has_result = True
 
     result: Any = AnyTrait(None)

@@ -44,7 +44,8 @@ def test_each_task_returns_what_its_plain_function_does(
 ) -> None:
     backend = practice()
     panel = nv.AskPanel(images, "every shape" if task == "locate" else None, backend=backend)
-    assert say(panel, "ask", **{**FIELDS, "task": task, "prompt": panel.prompt}) != {}
+    answer = say(panel, "ask", **{**FIELDS, "task": task, "prompt": panel.prompt})
+    assert "error" not in answer
     result = panel.wait(seconds=60)
     assert type(result) is kind
     plain: Any = {"describe": nv.describe, "compare": nv.compare, "locate": nv.locate}[task]
@@ -70,7 +71,8 @@ def test_pieces_carry_their_place_and_give_the_whole() -> None:
         assert "".join(slow.pieces).startswith(begun)
         assert offsets == [sum(lengths[:n]) for n in range(len(lengths))]
         assert panel.text == "".join(slow.pieces)
-        assert len(offsets) < 60
+        seconds = heard(panel, "state")[-1]["run"]["seconds"]
+        assert len(offsets) <= 2 + 20 * seconds
 
 
 def test_stop_keeps_the_words_and_tells_the_server() -> None:
@@ -84,7 +86,8 @@ def test_stop_keeps_the_words_and_tells_the_server() -> None:
         until(lambda: slow.left_at)
         assert slow.left_at[0] - stopped_at < 0.5
         kept = panel.text
-        time.sleep(0.1)
+        assert panel._run is not None
+        panel._run._add("too late")
         assert panel.text == kept
         assert panel.result is None
         assert heard(panel, "state")[-1]["run"]["state"] == "stopped"
@@ -136,7 +139,6 @@ def test_an_error_stays_in_its_place_with_its_cure() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {},
         {**FIELDS, "task": "delete"},
         {**FIELDS, "prompt": "x" * 200_001},
         {**FIELDS, "model": 3},
@@ -198,6 +200,43 @@ def test_pictures_travel_small() -> None:
     panel = nv.AskPanel([nv.samples.photo] * 3, backend=practice())
     until(lambda: sent(panel, "pictures"))
     fields, buffers = sent(panel, "pictures")[-1]
-    assert (fields["count"], fields["size"]) == (3, [2572, 1740])
+    assert (fields["count"], fields["region"]) == (3, [0, 0, 2572, 1740])
     assert len(buffers) == 4
     assert max(map(len, buffers)) < 200_000
+
+
+def test_half_a_character_in_an_answer_hangs_nothing() -> None:
+    with slow_panel(Slow(["half \ud800 a character"])) as panel:
+        panel.ask()
+        result = panel.wait(seconds=10)
+        assert result is not None
+        assert "half" in result.text
+
+
+def test_boxes_belong_to_the_picture_that_is_shown() -> None:
+    backend = practice()
+    crop = nv.open_image(nv.samples.shapes).crop(200, 150, 1800, 1700)
+    panel = nv.AskPanel(crop, nv.samples.shapes.prompt, task="locate", backend=backend)
+    panel.ask()
+    found = panel.wait(seconds=60)
+    assert isinstance(found, Detections)
+    shown = heard(panel, "state")[-1]["boxes"]
+    assert [row[:4] for row in shown] == [list(box.xyxy) for box in found]
+    until(lambda: sent(panel, "pictures"))
+    assert heard(panel, "pictures")[-1]["region"] == [200, 150, 1800, 1700]
+    panel.images = nv.samples.photo
+    assert heard(panel, "state")[-1]["boxes"] == []
+
+
+def test_the_estimate_counts_the_words_that_are_sent() -> None:
+    panel = nv.AskPanel(nv.samples.shapes, "every shape", task="locate", backend=practice())
+    located = heard(panel, "state")[-1]["estimate"]["words"]
+    panel.task = "describe"
+    assert heard(panel, "state")[-1]["estimate"]["words"] != located
+
+
+def test_a_setting_that_came_from_python_is_kept_when_another_is_typed() -> None:
+    panel = nv.AskPanel(nv.samples.page, backend=practice())
+    panel.system = "Be brief."
+    say(panel, "settings", prompt="What is this?")
+    assert (panel.prompt, panel.system) == ("What is this?", "Be brief.")

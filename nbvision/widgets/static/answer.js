@@ -1,6 +1,6 @@
 // An answer as it comes: words in a log, a line about the wait, a way to stop and to copy.
 
-import { h } from "./channel.js";
+import { errorWords, h } from "./channel.js";
 
 // Copy text; where a page may not, select it so that Ctrl+C does.
 async function copyWords(element) {
@@ -43,9 +43,19 @@ export function answerView({ ask, stop, sync, signal }) {
   const foot = h("div", { class: "nbv-row", hidden: true }, copy, copied, summary);
   const stopper = h("button", { type: "button", hidden: true, onclick: stop }, "Stop");
 
+  // Enter asks and Shift+Enter starts a new line, in a field for words.
+  function asksOnEnter(field) {
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      if (shown.state !== "asking") ask();
+    });
+  }
+
   let shown = { run: 0, state: "" };
   let length = 0;
   let begun = 0;
+  let isBehind = false; // a piece was missed, and the whole has been asked for
   const text = document.createTextNode("");
   words.append(text);
 
@@ -64,6 +74,7 @@ export function answerView({ ask, stop, sync, signal }) {
     const asking = shown.state === "asking";
     if (run && (isNew || !asking)) begun = Date.now() - run.seconds * 1000;
     text.data = shown.text ?? "";
+    isBehind = false;
     length = [...text.data].length;
     words.hidden = length === 0 && !asking; // a log is announced only if it was there before
     words.setAttribute("aria-busy", String(asking));
@@ -71,20 +82,20 @@ export function answerView({ ask, stop, sync, signal }) {
     note.textContent = asking ? shown.note : shown.state === "stopped" ? shown.note : "";
     failure.hidden = shown.state !== "failed";
     if (shown.error) {
-      const { value: what, limit } = shown.error;
-      value.textContent = limit ? `${what} (limit: ${limit})` : what;
+      value.textContent = errorWords(shown.error);
       cure.textContent = shown.error.cure ? `→ ${shown.error.cure}` : "";
     }
     foot.hidden = asking || length === 0;
     summary.textContent = line;
-    copied.textContent = "";
+    if (isNew) copied.textContent = "";
   }
 
   // Add a piece that belongs at an offset, counted in characters.
   function add({ run, offset, piece }) {
     if (run !== shown.run || shown.state !== "asking") return;
     if (offset !== length) {
-      if (offset > length) sync();
+      if (offset > length && !isBehind) sync();
+      isBehind = true;
       return;
     }
     const isAtEnd = words.scrollTop + words.clientHeight >= words.scrollHeight - 8;
@@ -95,5 +106,6 @@ export function answerView({ ask, stop, sync, signal }) {
     if (isAtEnd) words.scrollTop = words.scrollHeight;
     tick();
   }
-  return { note, words, failure, foot, stopper, show, add, isAsking: () => shown.state === "asking" };
+  const isAsking = () => shown.state === "asking";
+  return { note, words, failure, foot, stopper, show, add, isAsking, asksOnEnter };
 }

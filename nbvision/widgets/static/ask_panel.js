@@ -1,34 +1,28 @@
 // Ask about pictures: a form over describe, compare and locate.
 
-import { debounced, h, labelled, showPicture, uniqueId } from "./channel.js";
+import { debounced, h, hasFocus, labelled, showPicture, uniqueId } from "./channel.js";
 import { answerView } from "./answer.js";
+import { boxColour, hasDarkSeam, svgElement } from "./colours.js";
 import { fillModels } from "./model_menu.js";
 
 const ASK_TASKS = [
-  ["describe", "Describe", "Prompt", "Describe this image."],
-  ["compare", "Compare", "Prompt", "How are these images different?"],
-  ["locate", "Locate", "What to find", "every window"],
+  ["describe", "Describe", "Prompt"],
+  ["compare", "Compare", "Prompt"],
+  ["locate", "Locate", "What to find"],
 ];
-const ASK_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"];
-const ASK_SVG = "http://www.w3.org/2000/svg";
 
-function askSvg(tag, attributes) {
-  const element = document.createElementNS(ASK_SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
-
-// Draw numbered boxes over a picture of this size, in its own pixels.
-function askBoxes(svg, boxes, [width, height]) {
-  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  svg.replaceChildren(
-    ...boxes.flatMap(([left, top, right, bottom], index) => {
-      const colour = ASK_COLOURS[index % ASK_COLOURS.length];
-      const place = { x: left, y: top, width: right - left, height: bottom - top, fill: "none" };
-      const line = { "vector-effect": "non-scaling-stroke" };
+// Draw boxes over a picture that shows this region, all in original pixels.
+function askBoxes(overlay, boxes, [left, top, right, bottom]) {
+  overlay.setAttribute("viewBox", `${left} ${top} ${right - left} ${bottom - top}`);
+  overlay.replaceChildren(
+    ...boxes.flatMap(([x, y, right, bottom], index) => {
+      const colour = boxColour(index + 1);
+      const place = { x, y, width: right - x, height: bottom - y, fill: "none" };
+      const line = { ...place, "vector-effect": "non-scaling-stroke" };
+      const seam = { stroke: hasDarkSeam(colour) ? "#000" : "#fff", "stroke-opacity": 0.55 };
       return [
-        askSvg("rect", { ...place, ...line, stroke: "#000", "stroke-opacity": 0.45, "stroke-width": 5 }),
-        askSvg("rect", { ...place, ...line, stroke: colour, "stroke-width": 2.5 }),
+        svgElement("rect", { ...line, ...seam, "stroke-width": 5 }),
+        svgElement("rect", { ...line, stroke: colour, "stroke-width": 2.5 }),
       ];
     }),
   );
@@ -36,7 +30,8 @@ function askBoxes(svg, boxes, [width, height]) {
 
 export function askPanelView({ channel, root, signal }) {
   let task = "describe";
-  let size = [1, 1];
+  let region = [0, 0, 1, 1];
+  let defaults = {};
   let boxes = [];
   let isBelow = false; // the finished result stands in an output of its own
 
@@ -50,7 +45,7 @@ export function askPanelView({ channel, root, signal }) {
   const notes = h("ul", { class: "nbv-ask-notes nbv-note", hidden: true });
   const strip = h("div", { class: "nbv-ask-strip" });
   const picture = h("img", { alt: "" });
-  const overlay = askSvg("svg", { "aria-hidden": "true" });
+  const overlay = svgElement("svg", { "aria-hidden": "true" });
   const found = h("ol", { class: "nbv-ask-found" });
   const figure = h(
     "div",
@@ -66,15 +61,27 @@ export function askPanelView({ channel, root, signal }) {
     model: model.value,
     effort: effort.value,
   });
-  const ask = () => channel.ask("ask", fields());
+  const ask = () => {
+    fresh = {};
+    channel.ask("ask", fields());
+  };
   const answer = answerView({
     ask,
     stop: () => channel.ask("stop"),
-    sync: () => channel.ask("hello"),
+    sync: () => channel.ask("sync"),
     signal,
   });
-  const changed = () => channel.ask("settings", fields());
-  const changedSoon = debounced(300, changed);
+  // Only what a person has changed is sent: the rest may have been set from Python since.
+  let fresh = {};
+  const sendFresh = () => {
+    channel.ask("settings", fresh);
+    fresh = {};
+  };
+  const sendFreshSoon = debounced(300, sendFresh);
+  const changed = (name, send) => {
+    fresh[name] = fields()[name];
+    send();
+  };
   const go = h("button", { type: "button", class: "nbv-main", onclick: ask }, "Ask");
 
   const tasks = ASK_TASKS.map(([name, words]) =>
@@ -86,7 +93,7 @@ export function askPanelView({ channel, root, signal }) {
         onclick: () => {
           task = name;
           showTask();
-          changed();
+          changed("task", sendFresh);
         },
       },
       words,
@@ -94,15 +101,11 @@ export function askPanelView({ channel, root, signal }) {
   );
   const taskGroup = h("span", { class: "nbv-group", role: "group", "aria-label": "Task" }, ...tasks);
 
-  prompt.addEventListener("input", changedSoon);
-  system.addEventListener("input", changedSoon);
-  model.addEventListener("change", changed);
-  effort.addEventListener("change", changed);
-  prompt.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    if (!answer.isAsking()) ask();
-  });
+  prompt.addEventListener("input", () => changed("prompt", sendFreshSoon));
+  system.addEventListener("input", () => changed("system", sendFreshSoon));
+  model.addEventListener("change", () => changed("model", sendFresh));
+  effort.addEventListener("change", () => changed("effort", sendFresh));
+  answer.asksOnEnter(prompt);
 
   root.append(
     h("div", { class: "nbv-row" }, taskGroup, answerer),
@@ -127,20 +130,20 @@ export function askPanelView({ channel, root, signal }) {
     tasks.forEach((button, index) =>
       button.setAttribute("aria-pressed", String(ASK_TASKS[index][0] === task)),
     );
-    const [, , label, placeholder] = ASK_TASKS.find(([name]) => name === task);
+    const [, , label] = ASK_TASKS.find(([name]) => name === task);
     promptLabel.textContent = `${label} (Enter asks, Shift+Enter starts a new line)`;
-    prompt.placeholder = placeholder;
+    prompt.placeholder = defaults[task] ?? "";
     showBoxes();
   }
 
   function showBoxes() {
     figure.hidden = isBelow || task !== "locate" || !picture.getAttribute("src") || !boxes.length;
-    askBoxes(overlay, boxes, size);
+    askBoxes(overlay, boxes, region);
     found.replaceChildren(
       ...boxes.map(([left, top, right, bottom, label], index) => {
         const edges = [left, top, right, bottom].map(Math.round).join(", ");
         const item = h("li", {}, h("b", {}, label || "no label"), ` ${edges}`);
-        item.style.setProperty("--nbv-mark", ASK_COLOURS[index % ASK_COLOURS.length]);
+        item.style.setProperty("--nbv-mark", boxColour(index + 1));
         return item;
       }),
     );
@@ -148,11 +151,12 @@ export function askPanelView({ channel, root, signal }) {
 
   // What a person is typing is newer than what the kernel says.
   function fill(control, value) {
-    if (control !== control.getRootNode().activeElement) control.value = value;
+    if (!hasFocus(control)) control.value = value;
   }
 
   channel.on("state", (state) => {
     task = state.task;
+    defaults = state.defaults;
     fill(prompt, state.prompt);
     fill(system, state.system);
     fillModels(model, state.models, state.model);
@@ -189,7 +193,7 @@ export function askPanelView({ channel, root, signal }) {
     showBoxes();
   });
   channel.on("pictures", (message, buffers) => {
-    size = message.size;
+    region = message.region;
     strip.replaceChildren(
       ...message.pictures.map(({ name, size: words }, index) => {
         const image = h("img", { alt: `Image ${index + 1}: ${name}, ${words} px`, title: name });

@@ -2,7 +2,8 @@ import { h, labelled, uniqueId, debounced } from "./channel.js";
 import { boxContains, boxFromDrag, boxInMiddle, boxMoved, boxOverlap, boxResized, boxWithEdge, boxWithin, nearestPoint, placeFromScreen, pointWithin, smallestAt } from "./boxes.js";
 import { BOX_EDGES, boxList } from "./box_list.js";
 import { boxQueue } from "./box_queue.js";
-import { boxColour, boxScene } from "./box_scene.js";
+import { boxScene } from "./box_scene.js";
+import { boxColour } from "./colours.js";
 
 const BOX_ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const BOX_SIZERS = { a: [-1, 0], d: [1, 0], w: [0, -1], s: [0, 1], "[": [-1, 0], "]": [1, 0], "{": [-10, 0], "}": [10, 0] };

@@ -1,4 +1,4 @@
-import { h } from "./channel.js";
+import { h, hasFocus } from "./channel.js";
 import { boxesDiffer } from "./box_scene.js";
 
 // The table beside the picture: everything that can be done there can be done here.
@@ -78,7 +78,7 @@ export function boxList(labelsId, act) {
     h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...heads)), body);
   const nothing = h("p", { class: "nbv-note" },
     "Nothing drawn yet: drag on the picture, or press n while it has the focus.");
-  const isTyped = (input) => input.getRootNode().activeElement === input;
+  const isTyped = hasFocus;
 
   const element = h("div", { class: "nbv-listed" }, nothing, table);
 

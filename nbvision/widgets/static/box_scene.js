@@ -1,29 +1,16 @@
 import { h, showPicture } from "./channel.js";
 import { BOX_DIRECTIONS } from "./boxes.js";
+import { boxColour, hasDarkSeam, inkOn, svgElement } from "./colours.js";
 
 // The picture with what lies on it: outlines, names, points and the handles of the chosen box.
 
-// Okabe and Ito's colours, as in the still pictures.
-const BOX_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"];
-const BOX_DARK_SEAMS = ["#E69F00", "#56B4E9", "#F0E442", "#CC79A7"];
-const BOX_LIGHT_LETTERS = ["#0072B2"];
 const BOX_EDGE_HANDLES = 76; // screen pixels of a side that has room for a handle in its middle
 const BOX_SMALL = 44; // screen pixels of a side below which handles move out of the way
 
-export function boxColour(number) {
-  return BOX_COLOURS[(number - 1) % BOX_COLOURS.length];
-}
-
-function boxShape(tag, attributes = {}) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
-
 // The outline of a box: a line of its colour on a seam that sets it off from any ground.
 function boxOutline() {
-  const outline = boxShape("g");
-  outline.append(boxShape("rect", { class: "nbv-seam" }), boxShape("rect", { class: "nbv-line" }));
+  const outline = svgElement("g");
+  outline.append(svgElement("rect", { class: "nbv-seam" }), svgElement("rect", { class: "nbv-line" }));
   return outline;
 }
 
@@ -32,7 +19,7 @@ function layOutline(outline, box, colour = "") {
   for (const rect of outline.children)
     for (const [name, value] of Object.entries(size)) rect.setAttribute(name, value);
   outline.style.setProperty("--nbv-box", colour || "#fff");
-  outline.classList.toggle("nbv-dark-seam", BOX_DARK_SEAMS.includes(colour));
+  outline.classList.toggle("nbv-dark-seam", hasDarkSeam(colour));
 }
 
 // Whether what an element was last drawn from has changed: most have not, in most moments.
@@ -55,9 +42,9 @@ export function boxScene() {
   let frame = [0, 0, 1, 1];
   const picture = h("img", { class: "nbv-picture", alt: "", draggable: "false" });
   const detail = h("img", { class: "nbv-detail", alt: "", draggable: "false", hidden: true });
-  const svg = boxShape("svg", { preserveAspectRatio: "none", "aria-hidden": "true" });
-  const modelGroup = boxShape("g", { class: "nbv-model" });
-  const boxGroup = boxShape("g");
+  const svg = svgElement("svg", { preserveAspectRatio: "none", "aria-hidden": "true" });
+  const modelGroup = svgElement("g", { class: "nbv-model" });
+  const boxGroup = svgElement("g");
   svg.append(modelGroup, boxGroup);
   const marks = h("div", { class: "nbv-marks", "aria-hidden": "true" });
   const grips = BOX_DIRECTIONS.map((direction) =>
@@ -92,7 +79,7 @@ export function boxScene() {
     const isRight = (box.left - frame[0]) / (frame[2] - frame[0]) > 0.7;
     tag.textContent = `${number} ${words}`.trim();
     tag.style.cssText =
-      `background:${colour};color:${BOX_LIGHT_LETTERS.includes(colour) ? "#fff" : "#000"};` +
+      `background:${colour};color:${inkOn(colour)};` +
       `left:${across(isRight ? box.right : box.left)};top:${down(box.top)}`;
     tag.classList.toggle("nbv-tag-under", (box.top - frame[1]) * scale < 20);
     tag.classList.toggle("nbv-tag-right", isRight);

@@ -33,6 +33,16 @@ export function labelled(words, control) {
   return h("span", { class: "nbv-field" }, h("label", { for: control.id }, words), control);
 }
 
+// Whether a control is what a person is in: a page may keep widgets in shadow roots.
+export function hasFocus(element) {
+  return element.contains(element.getRootNode().activeElement);
+}
+
+// What an error says, with its limit.
+export function errorWords({ value, limit }) {
+  return limit ? `${value} (limit: ${limit})` : value;
+}
+
 // Show encoded pixels in an image element.
 export function showPicture(image, buffer, mediaType = "image/jpeg") {
   const url = URL.createObjectURL(new Blob([buffer], { type: mediaType }));
@@ -140,7 +150,7 @@ export function host(view) {
       el.append(root);
 
       const showError = (error) => {
-        value.textContent = error.limit ? `${error.value} (limit: ${error.limit})` : error.value;
+        value.textContent = errorWords(error);
         cure.textContent = error.cure ? ` → ${error.cure}` : "";
         failure.hidden = false;
       };

@@ -24,7 +24,7 @@ export function conversationView({ channel, root, signal }) {
   const answer = answerView({
     ask,
     stop: () => channel.ask("stop"),
-    sync: () => channel.ask("hello"),
+    sync: () => channel.ask("sync"),
     signal,
   });
   const go = h("button", { type: "button", class: "nbv-main", onclick: ask }, "Ask");
@@ -33,11 +33,7 @@ export function conversationView({ channel, root, signal }) {
     { type: "button", class: "nbv-quiet", onclick: () => channel.ask("undo") },
     "Take back the last turn",
   );
-  prompt.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    if (!answer.isAsking()) ask();
-  });
+  answer.asksOnEnter(prompt);
 
   const uploads = openUploads({ channel, signal, maxBytes: () => maxBytes });
   uploads.acceptFrom(root);

@@ -1,5 +1,5 @@
 // Choose pictures: folders, a grid of tiles of which only the visible ones exist, uploads.
-import { debounced, h, uniqueId } from "./channel.js";
+import { debounced, h, hasFocus, uniqueId } from "./channel.js";
 import { gridColumns, gridHeight, gridScroll, gridStep, gridWindow } from "./grid.js";
 import { openUploads } from "./uploading.js";
 
@@ -158,7 +158,7 @@ export function pickerView({ channel, root, signal, clearError }) {
 
   function drawFrame() {
     const names = [state.root, ...state.crumbs];
-    const inFront = document.activeElement;
+    const inFront = root.getRootNode().activeElement;
     const focused = crumbs.contains(inFront) ? [...crumbs.querySelectorAll("button")].indexOf(inFront) : -1;
     crumbs.replaceChildren(
       ...names.map((name, level) =>
@@ -173,7 +173,7 @@ export function pickerView({ channel, root, signal, clearError }) {
     );
     if (focused >= 0) (crumbs.querySelectorAll("button")[focused] ?? grid).focus();
     up.disabled = state.crumbs.length === 0;
-    if (!isTyping && document.activeElement !== search) search.value = state.search;
+    if (!isTyping && !hasFocus(search)) search.value = state.search;
     order.value = state.order;
     grid.setAttribute("aria-multiselectable", String(state.multiple));
     all.hidden = !state.multiple;
@@ -356,7 +356,7 @@ export function pickerView({ channel, root, signal, clearError }) {
 
   function remove(item) {
     if (item?.kind !== "added") return;
-    if (document.activeElement === removal) grid.focus();
+    if (hasFocus(removal)) grid.focus();
     channel.ask("remove", { number: item.number });
   }
 

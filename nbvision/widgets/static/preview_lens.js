@@ -1,21 +1,12 @@
 // The lens of a preview: one frame of a picture, its patches, padding and boxes, at any scale.
 
 import { h, showPicture, uniqueId } from "./channel.js";
+import { boxColour, inkOn, svgElement } from "./colours.js";
 import { ZOOM_PATCH, ZOOM_STEPS, zoomBox, zoomFit, zoomGrid, zoomHatch, zoomMargin, zoomNext, zoomPadding, zoomPixel, zoomScroll, zoomWords } from "./zoom.js";
 
 const LENS_LOWEST = 150;
 const LENS_HIGHEST = 460;
 const LENS_HINT = "Point at the picture, or focus it and use the arrow keys, to read pixels.";
-// Okabe and Ito's colours, as draw.py has them.
-const LENS_COLOURS = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"];
-const LENS_DARK_TEXT = ["#E69F00", "#56B4E9", "#F0E442", "#CC79A7"];
-
-function lensDraw(tag, attributes, ...children) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
 
 // Return {element, show, receive, setFrame, setGrid}: the lens with its zoom and its readout.
 export function previewLens(signal) {
@@ -25,7 +16,7 @@ export function previewLens(signal) {
   const stripes = uniqueId("stripes");
   let cursor = null;
 
-  const overlay = lensDraw("svg", { class: "nbv-lens-overlay", "aria-hidden": "true" });
+  const overlay = svgElement("svg", { class: "nbv-lens-overlay", "aria-hidden": "true" });
   const boxLayer = h("div", { class: "nbv-lens-boxes", "aria-hidden": "true" });
   const mark = h("div", { class: "nbv-lens-mark", "aria-hidden": "true", hidden: true });
   const waiting = h("p", { class: "nbv-lens-waiting" });
@@ -140,17 +131,17 @@ export function previewLens(signal) {
     if (shown.frame === "padded") overlay.append(...hatched());
     if (!shown.grid) return;
     const path = zoomGrid(size(), zoom.scale);
-    overlay.append(lensDraw("path", { d: path, class: "nbv-lens-grid" }));
+    overlay.append(svgElement("path", { d: path, class: "nbv-lens-grid" }));
   }
 
   function hatched() {
     const added = zoomHatch(shown.fit, zoom.scale);
-    const line = lensDraw("path", { d: "M-2 2L2 -2M0 8L8 0M6 10L10 6", class: "nbv-lens-stripe" });
+    const line = svgElement("path", { d: "M-2 2L2 -2M0 8L8 0M6 10L10 6", class: "nbv-lens-stripe" });
     const pattern = { id: stripes, width: 8, height: 8, patternUnits: "userSpaceOnUse" };
     return [
-      lensDraw("defs", {}, lensDraw("pattern", pattern, line)),
-      lensDraw("path", { d: added, class: "nbv-lens-padding" }),
-      lensDraw("path", { d: added, fill: `url(#${stripes})` }),
+      svgElement("defs", {}, svgElement("pattern", pattern, line)),
+      svgElement("path", { d: added, class: "nbv-lens-padding" }),
+      svgElement("path", { d: added, fill: `url(#${stripes})` }),
     ];
   }
 
@@ -158,8 +149,8 @@ export function previewLens(signal) {
     const drawn = shown.boxes.map((box, number) => {
       const place = zoomBox(box, shown.frame, shown.fit);
       if (place === null) return null;
-      const colour = LENS_COLOURS[number % LENS_COLOURS.length];
-      const ink = LENS_DARK_TEXT.includes(colour) ? "#000" : "#fff";
+      const colour = boxColour(number + 1);
+      const ink = inkOn(colour);
       const [left, top] = [place.left * zoom.scale, place.top * zoom.scale];
       const words = h("span", {}, `${number + 1} ${box.label}`.trim());
       words.style.background = colour;

@@ -1,6 +1,6 @@
 // See what a model will see: a frame in a lens, its numbers, its findings and their fixes.
 
-import { h, labelled } from "./channel.js";
+import { h, hasFocus, labelled } from "./channel.js";
 import { fillModels } from "./model_menu.js";
 import { previewLens } from "./preview_lens.js";
 
@@ -153,7 +153,7 @@ export function previewPanelView({ channel, root, signal, showError, clearError 
   function listFindings(state, last) {
     const shown = [state.findings, state.is_fixing];
     if (JSON.stringify(shown) === JSON.stringify([last.findings, last.is_fixing])) return;
-    const hadFocus = findings.contains(document.activeElement);
+    const hadFocus = hasFocus(findings);
     findings.replaceChildren(...state.findings.map((finding) => item(finding, state.is_fixing)));
     findings.hidden = state.findings.length === 0;
     // The button that was pressed is gone: its place is taken by what comes next.
