@@ -44,8 +44,8 @@ class AskPanel(Asks):
     Parameters
     ----------
     images
-        One picture or several, each anything `open_image` takes; or another widget with
-        `images`, such as an `ImagePicker`, which is then followed.
+        One picture or several, each anything `open_image` takes; or an `ImagePicker` or
+        `PreviewPanel`, whose `images` are then followed.
     prompt
         The words; for ``task="locate"`` what to find. Empty for the task's own.
     task

@@ -103,6 +103,20 @@ class ImagePicker(Choosing):
         """The folder that can be looked into, absolute."""
         return str(self._root.path)
 
+    @property
+    def model(self) -> str | None:
+        """The model whose findings stand on the thumbnails; None is the one in use."""
+        return self._model
+
+    @model.setter
+    def model(self, model: str | None) -> None:
+        fit((1, 1), model=model)  # a model that cannot be is refused here
+        with self._lock:
+            if model != self._model:
+                self._model = model
+                self._thumbnails.forget()
+                self.refresh()
+
     def select(self, *names: str | os.PathLike[str]) -> None:
         """Select pictures by their names, beside those that are selected, and open them.
 

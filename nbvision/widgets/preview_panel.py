@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from traitlets import observe
+from traitlets import Bunch, TraitType, observe
 
 from nbvision import inspection
 from nbvision.backends import Backend, connected, current
@@ -35,6 +35,16 @@ _CROP = "Crop"
 Pictures = tuple[SourceImage, ...]
 
 
+class _Pictures(TraitType[Any, Any]):
+    """The pictures one can step through, as a list that can be set and observed."""
+
+    def get(self, obj: Any, cls: Any = None) -> list[SourceImage]:  # noqa: ARG002 - traitlets' signature
+        return list(obj._images)
+
+    def set(self, obj: Any, value: Any) -> None:
+        obj._set_images(value)
+
+
 class PreviewPanel(Panel):
     """See exactly what a model will see of a picture, and what that costs.
 
@@ -57,6 +67,9 @@ class PreviewPanel(Panel):
     ----------
     image
         The picture that is shown; may be set, also to None, and observed.
+    images
+        The pictures one can step through: one, several, or the crops after a fix; may be set
+        and observed. A picture that was shown and is among new ones stays.
     model
         The id of the model; may be set and observed. None is the one in use.
     boxes
@@ -78,6 +91,7 @@ class PreviewPanel(Panel):
     _esm, _css = front_end("preview_panel", "previewPanelView")
 
     image = Checked(lambda panel, value: panel._opened(value), None)
+    images = _Pictures()
     model = Checked(lambda panel, value: panel._named(value), DEFAULT_MODEL)
     boxes = Checked(lambda _, value: as_boxes(value), ())
 
@@ -111,16 +125,8 @@ class PreviewPanel(Panel):
 
     # -- what Python asks --------------------------------------------------------------------
 
-    @property
-    def images(self) -> list[SourceImage]:
-        """The pictures one can step through: one, several, or the crops after a fix.
-
-        May be set; a picture that was shown and is among them stays.
-        """
-        return list(self._images)
-
-    @images.setter
-    def images(self, values: object) -> None:
+    def _set_images(self, values: object) -> None:
+        """Show other pictures; one that was shown and is among them stays."""
         given = values if isinstance(values, list | tuple) else [values]
         opened = tuple(filter(None, map(self._opened, given)))
         with self._lock:
@@ -253,15 +259,22 @@ class PreviewPanel(Panel):
 
     def _show(self, images: Pictures, at: int, noun: str) -> None:
         """Show one of several pictures; called under the lock."""
-        last, self._images, self._at, self._noun = self.image, images, at, noun
+        last, before = self.image, self._images
+        self._images, self._at, self._noun = images, at, noun
         self.image = images[at] if images else None
         if self.image == last:
             self._post_numbers()
+        self._tell_images(before)
+
+    def _tell_images(self, before: Pictures) -> None:
+        if before != self._images:
+            change = {"name": "images", "old": list(before), "new": list(self._images)}
+            self.notify_change(Bunch(change, owner=self, type="change"))
 
     @observe("image")
     def _image_changed(self, _: Any) -> None:
         with self._lock:
-            image, places = self.image, [self._at]
+            image, places, before = self.image, [self._at], self._images
             if image is not next(iter(self._images[self._at :]), None):
                 places = [at for at, known in enumerate(self._images) if known is image]
             is_new = not places or image is None
@@ -272,6 +285,7 @@ class PreviewPanel(Panel):
             self._renew()
             if is_new:
                 self.boxes = ()
+                self._tell_images(before)
 
     @observe("model")
     def _model_changed(self, _: Any) -> None:

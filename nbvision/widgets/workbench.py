@@ -72,18 +72,18 @@ class Workbench(Panel):
     ) -> None:
         self._picked: list[SourceImage] = []
         super().__init__()
+        options: dict[str, Any] = {"model": model, "backend": backend}
         try:
+            self.preview_panel = PreviewPanel(**options, inside=(self, "preview"))
             self.picker = ImagePicker(
-                root, model=model, max_bytes=max_bytes, inside=(self, "picker")
+                root, model=self.preview_panel.model, max_bytes=max_bytes, inside=(self, "picker")
             )
+            self.ask_panel = AskPanel(task=task, **options, inside=(self, "ask"))
         except NbvisionError:
             self.close()
             raise
-        options: dict[str, Any] = {"model": model, "backend": backend}
-        self.preview_panel = PreviewPanel(**options, inside=(self, "preview"))
-        self.ask_panel = AskPanel(task=task, **options, inside=(self, "ask"))
         self.picker.observe(self._take_picked, names="images")
-        self.preview_panel.observe(self._previewed, names="image")
+        self.preview_panel.observe(self._previewed, names="images")
         self.preview_panel.observe(self._model_in_preview, names="model")
         self.ask_panel.observe(self._model_in_form, names="model")
         self.ask_panel.observe(self._answered, names="result")
@@ -121,7 +121,7 @@ class Workbench(Panel):
             self.ask_panel.images = self.preview_panel.images
 
     def _model_in_preview(self, change: Any) -> None:
-        self.ask_panel.model = change["new"]
+        self.ask_panel.model = self.picker.model = change["new"]
 
     def _model_in_form(self, change: Any) -> None:
         if change["new"] and self.preview_panel.model != change["new"]:

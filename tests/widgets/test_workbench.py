@@ -50,6 +50,21 @@ def test_one_model_for_both() -> None:
     assert made.preview_panel.model == "claude-opus-5-5"
     made.preview_panel.model = "claude-sonnet-5-5"
     assert made.ask_panel.model == "claude-sonnet-5-5"
+    assert made.picker.model == "claude-sonnet-5-5"
+
+
+def test_the_backends_own_model_holds_for_all_three() -> None:
+    practice = nv.connect("practice", model="practice-standard", words_per_second=None)
+    nv.connect("practice", words_per_second=None)
+    made = nv.Workbench(nv.samples.photo.path.parent, backend=practice)
+    assert made.picker.model == made.preview_panel.model == "practice-standard"
+
+
+def test_pictures_set_in_the_preview_are_what_is_asked_about() -> None:
+    made = bench()
+    made.preview_panel.images = [nv.samples.shapes]
+    made.preview_panel.images = [*made.preview_panel.images, nv.samples.page]
+    assert [image.source for image in made.ask_panel.images] == ["shapes.png", "page.png"]
 
 
 def test_each_part_speaks_through_the_whole() -> None:
