@@ -1,7 +1,8 @@
 """Many turns about pictures: append-only, each turn whole or not at all."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -245,18 +246,12 @@ class Conversation:
     ) -> Reply:
         """Say something and record the turn when it is whole; one at a time."""
         how = self._how(backend, on_text)
-        if not self._lock.acquire(blocking=False):
-            raise RequestError(
-                "another turn is still under way", cure="wait for its answer, or stop it"
-            )
-        try:
+        with self._alone():
             task: Task = "ask" if schema is None else "locate"
+            count = len(self.images)
             reply = exchange(images, prompt, task, how, schema, self._said())
-            fresh = reply.request.images[len(self.images) :]
-            turn = Turn(prompt, fresh, len(self.images) + 1, reply)
+            turn = Turn(prompt, reply.request.images[count:], count + 1, reply)
             self._turns = (*self._turns, turn)
-        finally:
-            self._lock.release()
         return reply
 
     def undo(self) -> Turn:
@@ -265,13 +260,26 @@ class Conversation:
         Raises
         ------
         RequestError
-            If nothing has been said.
+            If nothing has been said, or a turn is under way.
         """
-        if not self._turns:
-            raise RequestError("nothing has been said yet", cure="ask something first")
-        *kept, last = self._turns
-        self._turns = tuple(kept)
-        return last
+        with self._alone():
+            if not self._turns:
+                raise RequestError("nothing has been said yet", cure="ask something first")
+            *kept, last = self._turns
+            self._turns = tuple(kept)
+            return last
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse what cannot be done while a turn is under way."""
+        if not self._lock.acquire(blocking=False):
+            raise RequestError(
+                "another turn is still under way", cure="wait for its answer, or stop it"
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _said(self) -> tuple[RequestMessage, ...]:
         """Return all turns as they are sent again."""

@@ -165,3 +165,26 @@ def test_a_fork_goes_its_own_way() -> None:
     other.undo()
     other.undo()
     assert len(chat.turns) == 1
+
+
+def test_taking_back_is_refused_while_a_turn_is_under_way() -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slowly(connection: Connection, arrived: Arrived) -> None:
+        if len(server.arrived) > 1:
+            begun.set()
+            goes_on.wait(10)
+        answer_well(connection, arrived)
+
+    with wire(slowly) as server:
+        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        chat = nv.Conversation(backend=backend)
+        chat.ask("one", nv.samples.page)
+        second = threading.Thread(target=chat.ask, args=("two", nv.samples.shapes))
+        second.start()
+        begun.wait(10)
+        with pytest.raises(RequestError, match="still under way"):
+            chat.undo()
+        goes_on.set()
+        second.join(10)
+    assert [(turn.prompt, turn.first_number) for turn in chat.turns] == [("one", 1), ("two", 2)]

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import psutil
 import pytest
 from doors import asked, every_door, request_for
 from wire import Arrived, Connection, as_pieces
@@ -103,3 +104,19 @@ def test_a_signal_that_is_never_set_changes_nothing(name: str) -> None:
     with asked(name, well) as (backend, _):
         events = backend.stream(request_for(backend), stop=StopSignal())
         assert [event["type"] for event in events][-1] == "message_stop"
+
+
+def test_no_question_leaves_a_connection_behind() -> None:
+    def well(connection: Connection, arrived: Arrived) -> None:
+        content_type, pieces = as_pieces(arrived)
+        connection.reply(b"".join(pieces), content_type=content_type)
+
+    with asked("anthropic", well) as (backend, _):
+        count = len(psutil.Process().net_connections())
+        for _ in range(8):
+            events = backend.stream(request_for(backend), stop=StopSignal())
+            assert len(list(events)) == 6
+        ends = time.monotonic() + 5
+        while len(psutil.Process().net_connections()) > count and time.monotonic() < ends:
+            time.sleep(0.02)
+        assert len(psutil.Process().net_connections()) <= count

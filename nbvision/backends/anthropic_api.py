@@ -99,12 +99,13 @@ class AnthropicBackend:
         http_client = _http_client(str(self._client.base_url), stop)
         client = self._client.with_options(http_client=http_client)
         try:
-            events = self._ask(lambda: self._stream(request, client), on_wait, stop)
+            events = self._ask(
+                lambda: self._stream(request, client, http_client.close), on_wait, stop
+            )
         except BaseException:
             http_client.close()
             raise
         stop.closes(events.close)
-        weakref.finalize(events, http_client.close)
         return events
 
     def count_tokens(self, request: Request) -> int | None:
@@ -151,7 +152,9 @@ class AnthropicBackend:
             message = _json_of(response, seconds_for(request.max_tokens))
             return Answer(message, response.headers.get("request-id"))
 
-    def _stream(self, request: Request, client: Any) -> EventStream:
+    def _stream(
+        self, request: Request, client: Any, leave: Callable[[], None] = lambda: None
+    ) -> EventStream:
         ask = client.messages.with_streaming_response.create
         patience = self._patience(_SILENCE_SECONDS)
         manager = ask(**request.body(), stream=True, timeout=patience)
@@ -160,9 +163,14 @@ class AnthropicBackend:
             with closing(response):
                 raise _no_reply("a stream of events", _beginning(response))
         seconds = seconds_for(request.max_tokens)
+
+        def close() -> None:
+            _hang_up(response)
+            leave()
+
         return EventStream(
             _events(response, seconds),
-            close=lambda: _hang_up(response),
+            close=close,
             request_id=response.headers.get("request-id"),
             translate=self._translate,
             longest_seconds=seconds,

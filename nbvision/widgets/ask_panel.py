@@ -149,7 +149,7 @@ class AskPanel(Asks):
 
     def _on_hello(self, message: Message) -> None:
         super()._on_hello(message)
-        self._in_background(self._post_pictures)
+        self._in_background_once("pictures", self._post_pictures)
 
     def _take_settings(self, message: Message) -> None:
         """Take over the fields that a message has, all of them or none."""
@@ -208,7 +208,6 @@ class AskPanel(Asks):
     def _run_ended(self, run: Run) -> None:
         if run.state == "done":
             self.results.append(run.result)
-            self.result = run.result
 
     def _show_run(self, run: Run) -> None:
         self._is_below = self._show_result(_still_of(run))
@@ -265,17 +264,24 @@ class AskPanel(Asks):
         frame = Fit.of(self.images[0].size, model.tier).resized
         return locate_prompt(self.prompt, *frame, schema_is_sent=takes_schema(model, platform))
 
+    @property
+    def _answer(self) -> Reply | Detections | None:
+        """The answer on show, which those who observe `result` may not have been told yet."""
+        found: Reply | Detections | None = self._run.result if self._run is not None else None
+        return found
+
     def _summary(self) -> str:
-        if self.result is None:
+        found = self._answer
+        if found is None:
             return ""
-        reply = self.result.reply if isinstance(self.result, Detections) else self.result
-        return plain(reply.summary())
+        return plain((found.reply if isinstance(found, Detections) else found).summary())
 
     def _boxes(self) -> list[list[Any]]:
         """Return the boxes of the answer, in original pixels, if it is about what is shown."""
-        if not isinstance(self.result, Detections) or self.result.image not in self.images[:1]:
+        found = self._answer
+        if not isinstance(found, Detections) or found.image not in self.images[:1]:
             return []
-        return [_row(box) for box in self.result.boxes[:_MOST_BOXES]]
+        return [_row(box) for box in found.boxes[:_MOST_BOXES]]
 
     def _post_pictures(self) -> None:
         """Send thumbnails of the pictures, and a larger copy of the first to draw boxes on."""
@@ -315,7 +321,7 @@ class AskPanel(Asks):
     @observe("images")
     def _images_changed(self, _: Any) -> None:
         self._post_state()
-        self._in_background(self._post_pictures)
+        self._in_background_once("pictures", self._post_pictures)
 
     @observe("task", "prompt", "system", "model", "effort")
     def _settings_changed(self, _: Any) -> None:

@@ -5,6 +5,7 @@ at most twenty times a second, each piece with its place in the text: a view tha
 one asks for the whole.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,7 +22,7 @@ from nbvision.backends import (
     connected,
     current,
 )
-from nbvision.errors import AnswerError
+from nbvision.errors import AnswerError, RequestError
 from nbvision.request import Request
 from nbvision.widgets.engine import engine
 from nbvision.widgets.messages import Message, error_words
@@ -86,8 +87,8 @@ class Asks(Panel):
     Attributes
     ----------
     result
-        What the plain function returned last; None before, and where the last question failed
-        or was stopped.
+        What the plain function returned last; None before, and when the last question failed
+        or was stopped. Whoever observes it is told in a thread beside the cells.
     """
 
     _has_result = True
@@ -120,7 +121,8 @@ class Asks(Panel):
 
     def _start(self, question: Question, backend: Backend | None) -> None:
         """Ask in the background; call it under the lock, and not while asking."""
-        self.result = None
+        if self._is_closed:
+            raise RequestError("this widget was closed", cure="run its cell again")
         number = self._run.number + 1 if self._run is not None else 1
         self._run = Run(self, number, question, backend)
         self._run.start()
@@ -136,7 +138,14 @@ class Asks(Panel):
 
     def _run_ended(self, run: "Run") -> None:
         """Take the end, under the lock."""
-        raise NotImplementedError
+
+    def _came_too_late(self, result: Any) -> None:
+        """Take an answer that was whole after it had been stopped, under the lock."""
+
+    def freeze(self) -> None:
+        """Stop what is under way, and replace the widget by what it shows; see `Panel.freeze`."""
+        self.stop()
+        super().freeze()
 
     def _show_run(self, run: "Run") -> None:
         """Put the result under the widget; called in a thread of its own."""
@@ -171,6 +180,8 @@ class Run:
         Value, limit and cure, if it failed.
     result
         What the plain function returned.
+    has_left
+        Set when its thread has ended, which after a stop may take a while.
     """
 
     def __init__(
@@ -189,6 +200,8 @@ class Run:
         self._started = time.monotonic()
         self._seconds: float | None = None
         self._ended: Future[None] = Future()
+        self._closer = 0
+        self.has_left = threading.Event()
 
     @property
     def is_under_way(self) -> bool:
@@ -216,7 +229,9 @@ class Run:
         TimeoutError
             If it takes longer than so many seconds.
         """
-        self._ended.result(seconds)
+        # An observer of the result is told before the end, and may ask for what it has.
+        if self._closer != threading.get_ident():
+            self._ended.result(seconds)
 
     def fields(self) -> dict[str, Any]:
         """Return all that a view shows of it."""
@@ -233,13 +248,17 @@ class Run:
         try:
             backend = StoppableBackend(current(self._backend), self._stop, self._waits)
             result = self._question(backend, self._add)
-        except Exception as error:  # noqa: BLE001 - shown in the widget; a thread's would be lost
+        except BaseException as error:  # noqa: BLE001 - shown in the widget; a thread's would be lost
             self._fail(error)
-            return
-        with self._panel._lock:
-            if self.is_under_way:
-                self.result, self.text = result, str(result.text)
-                self._end("done", "")
+        else:
+            with self._panel._lock:
+                if self.is_under_way:
+                    self.result, self.text = result, str(result.text)
+                    self._end("done", "")
+                else:
+                    self._panel._came_too_late(result)
+        finally:
+            self.has_left.set()
 
     def _add(self, piece: str) -> None:
         with self._panel._lock:
@@ -268,7 +287,7 @@ class Run:
                 self.note = words
                 self._post()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         with self._panel._lock:
             if self.is_under_way:
                 self.error = error_words(error)
@@ -281,19 +300,25 @@ class Run:
         self._seconds = time.monotonic() - self._started
         try:
             self._panel._run_ended(self)
-        except Exception as error:  # noqa: BLE001 - an observer's mistake must not lose the answer
-            self._panel._show_error(error)
-        engine().work(self._close_up)
-        self._panel._post_state()
+            self._panel._post_state()
+        finally:
+            engine().work(self._close_up)
 
     def _close_up(self) -> None:
-        """Draw the still result, which takes a while, and only then call it ended."""
-        try:
-            self._panel._show_run(self)
-        except Exception as error:  # noqa: BLE001 - the same
-            self._panel._show_error(error)
-        finally:
-            self._ended.set_result(None)
+        """Draw the still result, tell whoever observes, and only then call it ended.
+
+        Without the lock: both may take a while, and an observer may do anything.
+        """
+        self._closer = threading.get_ident()
+        for step in (self._panel._show_run, self._tell):
+            try:
+                step(self)
+            except Exception as error:  # noqa: BLE001 - an observer's mistake must not lose the answer
+                self._panel._show_error(error)
+        self._ended.set_result(None)
+
+    def _tell(self, _: "Run") -> None:
+        self._panel.result = self.result
 
     def _post(self) -> None:
         self._panel._post("run", **self.fields())

@@ -226,7 +226,7 @@ class BoxEditor(Panel):
         super()._on_hello(message)
 
     def _on_picture(self, _: Message) -> None:
-        self._in_background(self._send_picture)
+        self._in_background_once("picture", self._send_picture)
 
     def _send_picture(self) -> None:
         picture = self._picture or self.image.thumbnail(_DISPLAYED)
@@ -245,7 +245,7 @@ class BoxEditor(Panel):
             data = part.thumbnail(_DISPLAYED)
             self._post("detail", [data], region=list(part.region), view=view)
 
-        self._in_background(send)
+        self._in_background_once(f"detail {view}", send)
 
     def _on_undo(self, _: Message) -> None:
         self.undo()

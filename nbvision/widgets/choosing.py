@@ -354,7 +354,8 @@ def still_of(chosen: Sequence[Opening]) -> Still:
         image = opening.image
         if image is None:
             continue
-        lines.append(f"{opening.name}, {image.size} px, {image.format}")
+        name = " ".join(opening.name.split())  # cannot pass for further lines
+        lines.append(f"{name}, {image.size} px, {image.format}")
         if len(rows) < _MOST_STILL:
             data = image.thumbnail(LONG_EDGE)
             tag = image_tag(data, "image/jpeg", alt=f"Thumbnail of {opening.name}")

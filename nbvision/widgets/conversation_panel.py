@@ -117,9 +117,11 @@ class ConversationPanel(TakesUploads, Asks):
         with self._lock:
             if self._is_asking:
                 return
-            images = self.images
+            images, before = self.images, self._run
 
             def ask(backend: Backend, on_text: Callable[[str], None]) -> Reply:
+                if before is not None:
+                    before.has_left.wait()  # what was stopped may still be on its way out
                 return self.chat.ask(prompt, *images, backend=backend, on_text=on_text)
 
             self._asked = (prompt, images)
@@ -150,9 +152,10 @@ class ConversationPanel(TakesUploads, Asks):
                 raise RequestError("a question is under way", cure="stop it first")
             last = self.chat.undo()
             self._waiting = [*(image.source for image in last.images), *self._waiting]
-            self._run = self.result = None
+            self._run = None
             self._post_state()
             self._post("words", prompt=last.prompt)
+        self.result = None
         self._show_transcript()
         return last
 
@@ -178,14 +181,14 @@ class ConversationPanel(TakesUploads, Asks):
     def _on_hello(self, message: Message) -> None:
         super()._on_hello(message)
         known = [*self.chat.images, *self._waiting]
-        self._in_background(lambda: self._post_pictures(known))
+        self._in_background_once("pictures", lambda: self._post_pictures(known))
 
     def _take_upload(self, upload: str, name: str, data: bytes) -> None:
         def work() -> None:
             try:
                 image = open_image({"name": name, "content": data})
                 with self._lock:
-                    if self._uploads.is_wanted(upload):
+                    if self._uploads.is_wanted(upload) and not self._is_closed:
                         self.add(image)
             except Exception as error:  # noqa: BLE001 - its row in the widget says so
                 self._end_upload(upload, error)
@@ -201,10 +204,14 @@ class ConversationPanel(TakesUploads, Asks):
         if run.state == "done":
             asked = {id(image) for image in images}
             self._waiting = [image for image in self._waiting if id(image) not in asked]
-            self.result = run.result
         else:
             # What failed can be asked again without typing it again.
             self._post("words", prompt=prompt)
+
+    def _came_too_late(self, result: Reply) -> None:
+        """Take back a turn that was whole only after it had been stopped."""
+        if self.chat.turns and self.chat.turns[-1].reply is result:
+            self.chat.undo()
 
     def _show_run(self, run: Run) -> None:
         del run

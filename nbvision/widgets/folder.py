@@ -250,9 +250,10 @@ class Root:
                 os.close(handle)
                 raise UnsafeSource(f"{_shown(place)} was exchanged")
             return handle
+        # The root is real: a link in its place has been put there since.
         if not place:
-            return os.open(self.path, flags)
-        at = os.open(self.path, _PASS)
+            return os.open(self.path, flags | os.O_NOFOLLOW)
+        at = os.open(self.path, _PASS | os.O_NOFOLLOW)
         for part in place[:-1]:
             before = at
             try:

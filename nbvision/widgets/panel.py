@@ -24,6 +24,10 @@ from nbvision.widgets.messages import Message, error_words, sendable
 __all__ = ["Panel", "freeze_widgets", "front_end", "weakly"]
 
 Still = dict[str, str]
+
+# One for all panels of a kernel: each may set another's values, in whichever thread it is
+# told of something, and two locks taken in different orders would wait for each other.
+_lock = threading.RLock()
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
 
@@ -69,13 +73,13 @@ class Panel(anywidget.AnyWidget):
     _is_closed = True
 
     def __init__(self, *, inside: "tuple[Panel, str] | None" = None, **traits: Any) -> None:
-        # One lock for a whole and its parts: each sets the other's values, from any thread.
-        self._lock: threading.RLock = threading.RLock() if inside is None else inside[0]._lock
+        self._lock = _lock
         self._inside = inside
         self._parts: dict[str, Panel] = {}
         self._is_closed = False
-        self._view: Any = None  # handles of the outputs that show it, and its result
+        self._views: list[Any] = []  # handles of the outputs that show it
         self._result_view: Any = None
+        self._wanted: dict[str, Callable[[], object] | None] = {}
         super().__init__(**traits)
         if inside is None:
             self.on_msg(weakly(self._take))
@@ -147,6 +151,26 @@ class Panel(anywidget.AnyWidget):
 
         engine().work(run)
 
+    def _in_background_once(self, name: str, action: Callable[[], object]) -> None:
+        """Run what waits, one of a name at a time; of those asked for meanwhile, the newest."""
+        with self._lock:
+            is_running = name in self._wanted
+            self._wanted[name] = action
+        if not is_running:
+            self._in_background(lambda: self._run_wanted(name))
+
+    def _run_wanted(self, name: str) -> None:
+        while True:
+            with self._lock:
+                action, self._wanted[name] = self._wanted[name], None
+                if action is None or self._is_closed:
+                    del self._wanted[name]
+                    return
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 - the same
+                self._show_error(error)
+
     def _soon(self, seconds: float, action: Callable[[], object]) -> None:
         """Run something short on the engine's thread, under the lock, unless closed by then."""
 
@@ -188,7 +212,7 @@ class Panel(anywidget.AnyWidget):
             return
         data, metadata = self._repr_mimebundle_()
         _shown.add(self)
-        self._view = display(data, metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._views.append(display(data, metadata=metadata, raw=True, display_id=True))  # type: ignore[no-untyped-call]
         if self._has_result:
             self._result_view = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
@@ -196,7 +220,7 @@ class Panel(anywidget.AnyWidget):
         """Put a finished result under the widget, if it has a place there; any thread may."""
         if self._inside is not None:
             return self._inside[0]._show_result(shown)
-        if self._result_view is None:
+        if self._result_view is None or self._is_closed:
             return False
         self._result_view.update(shown, raw=True)
         return True
@@ -210,10 +234,10 @@ class Panel(anywidget.AnyWidget):
         from IPython.display import display
 
         still = self._still()
-        if self._view is not None:
-            self._view.update(still, raw=True)
-            self._show_result({"text/plain": ""})
-        elif shell() is not None:
+        self._show_result({"text/plain": ""})
+        for view in self._views:
+            view.update(still, raw=True)
+        if not self._views and shell() is not None:
             display(still, raw=True)  # type: ignore[no-untyped-call]
         self.close()
 
@@ -252,7 +276,18 @@ def freeze_widgets() -> None:
     """Replace every widget of ours that this kernel shows by pictures and text that stay.
 
     What to do before a notebook is saved for others; see `Panel.freeze`.
+
+    Raises
+    ------
+    NbvisionError
+        The first error of a widget that could not be frozen; the others are.
     """
+    failures: list[Exception] = []
     for panel in list(_shown):
         if not panel._is_closed:
-            panel.freeze()
+            try:
+                panel.freeze()
+            except Exception as error:  # noqa: BLE001 - the others are to be frozen all the same
+                failures.append(error)
+    if failures:
+        raise failures[0]

@@ -10,7 +10,7 @@ from nbvision.errors import NbvisionError
 from nbvision.images import SourceImage
 from nbvision.results import Detections, Reply
 from nbvision.widgets.ask_panel import AskPanel
-from nbvision.widgets.panel import Panel, Still, front_end
+from nbvision.widgets.panel import Panel, Still, front_end, weakly
 from nbvision.widgets.picker import ImagePicker
 from nbvision.widgets.preview_panel import PreviewPanel
 
@@ -82,6 +82,7 @@ class Workbench(Panel):
         except NbvisionError:
             self.close()
             raise
+        self.ask_panel._take_followed = weakly(self._take_picked)
         self.picker.observe(self._take_picked, names="images")
         self.preview_panel.observe(self._previewed, names="images")
         self.preview_panel.observe(self._model_in_preview, names="model")
@@ -96,7 +97,6 @@ class Workbench(Panel):
 
     def ask(self) -> None:
         """Ask about the pictures that are chosen, in the background; see `AskPanel.ask`."""
-        self._take_picked()
         self.ask_panel.ask()
 
     def stop(self) -> None:
@@ -134,7 +134,7 @@ class Workbench(Panel):
         return {}, []
 
     def _still(self) -> Still:
-        if self.result is not None or self.ask_panel.text:
+        if self.ask_panel.text:
             return self.ask_panel._still()
         return self.preview_panel._still() if self.preview_panel.images else self.picker._still()
 
@@ -142,5 +142,5 @@ class Workbench(Panel):
         return f"{self!r}: without widgets, nv.preview(image) and nv.describe(image) do the same"
 
     def __repr__(self) -> str:
-        count = len(self.ask_panel.images)
-        return f"Workbench({self.picker.root!r}, {count} picture{'' if count == 1 else 's'} chosen)"
+        count, folder = len(self.ask_panel.images), self.picker._root.name
+        return f"Workbench({folder!r}, {count} picture{'' if count == 1 else 's'} chosen)"

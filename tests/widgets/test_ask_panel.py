@@ -12,7 +12,7 @@ from widget_comm import heard, say, sent, until
 from wire import wire
 
 import nbvision as nv
-from nbvision.errors import ImageNotFound
+from nbvision.errors import ImageNotFound, RequestError
 from nbvision.results import Detections, Reply
 
 FIELDS = {"task": "describe", "prompt": "", "system": "", "model": "", "effort": ""}
@@ -240,3 +240,57 @@ def test_a_setting_that_came_from_python_is_kept_when_another_is_typed() -> None
     panel.system = "Be brief."
     say(panel, "settings", prompt="What is this?")
     assert (panel.prompt, panel.system) == ("What is this?", "Be brief.")
+
+
+def test_an_observer_may_wait_ask_again_and_fail() -> None:
+    panel = nv.AskPanel(nv.samples.page, backend=practice())
+    told: list[Any] = []
+
+    def watch(change: Any) -> None:
+        told.append(panel.wait(seconds=5))
+        if len(told) == 1:
+            panel.ask()
+        told.append(change["new"].no_such_thing)
+
+    panel.observe(watch, names="result")
+    panel.ask()
+    until(lambda: len(panel.results) == 2)
+    panel.wait(seconds=10)
+    until(lambda: len(heard(panel, "error")) == 2)
+    assert told == panel.results
+    assert "AttributeError" in heard(panel, "error")[0]["value"]
+
+
+def test_a_backend_that_ends_its_thread_ends_the_question() -> None:
+    class Broken:
+        name, model, why = "practice", "practice-high", ""
+        platform = practice().platform
+
+        def stream(self, *_: object, **__: object) -> None:
+            raise SystemExit(3)
+
+    panel = nv.AskPanel(nv.samples.page, backend=Broken())  # type: ignore[arg-type]
+    panel.ask()
+    assert panel.wait(seconds=10) is None
+    assert "SystemExit" in heard(panel, "state")[-1]["run"]["error"]["value"]
+
+
+def test_a_closed_panel_sends_nothing() -> None:
+    with wire(Slow(["hello"])) as server:
+        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        panel = nv.AskPanel(nv.samples.page, backend=backend)
+        panel.close()
+        with pytest.raises(RequestError, match="closed"):
+            panel.ask()
+        assert server.arrived == []
+
+
+def test_freezing_stops_what_is_under_way_and_keeps_the_words() -> None:
+    slow = Slow(words(2000), seconds_between=0.005)
+    with slow_panel(slow) as panel:
+        panel.ask()
+        until(lambda: "word5 " in panel.text)
+        panel.freeze()
+        assert "word5 " in panel._still()["text/plain"]
+        assert "stopped" in panel._still()["text/plain"]
+        until(lambda: slow.left_at)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from streams import Slow, words
 from widget_comm import heard, say, sent, until
-from wire import wire
+from wire import EVENTS, SSE, Arrived, Connection, sse, wire
 
 import nbvision as nv
 from nbvision.errors import LimitExceeded, RequestError
@@ -162,3 +162,23 @@ def test_its_still_is_the_transcript() -> None:
     still = panel._still()
     assert "&lt;b&gt;What" in still["text/html"]
     assert 'alt="Image 1: shapes.png"' in still["text/html"]
+
+
+def test_stopping_at_the_last_moment_leaves_no_turn_behind() -> None:
+    def dawdles(connection: Connection, _: Arrived) -> None:
+        connection.begin_stream(SSE)
+        for event in EVENTS:
+            connection.piece(sse(event))
+        connection.has_left(10)  # every word is there, and the reply has not ended
+
+    with wire(dawdles) as server:
+        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        panel = nv.ConversationPanel(backend=backend)
+        panel.add(nv.samples.page)
+        panel.ask("What is this?")
+        until(lambda: panel.text == "A red door.")
+        panel.stop()
+        assert panel._run is not None
+        panel._run.has_left.wait(10)
+        assert panel.chat.turns == ()
+        assert len(panel.images) == 1

@@ -15,7 +15,7 @@ READERS = {
 }
 WRONG = {
     "whole": [None, True, 1.0, "1", 0, 10, [1], {}],
-    "number": [None, True, "0.5", -0.1, 1.1, float("nan"), float("inf"), [0.5]],
+    "number": [None, True, "0.5", -0.1, 1.1, float("nan"), float("inf"), [0.5], 10**400],
     "text": [None, 1, "four", ["a"], True],
     "one_of": [None, "c", 1, ["a"], "", {}],
     "items": [None, {}, "ab", [1], [{}, {}, {}], [[]]],

@@ -99,3 +99,20 @@ def test_two_pictures_can_be_compared(tmp_path: Path) -> None:
     result = made.wait(seconds=60)
     assert result is not None
     assert len(result.images) == 2
+
+
+def test_a_click_right_after_a_choice_asks_about_what_was_chosen() -> None:
+    made = bench()
+    fields = {"task": "describe", "prompt": "", "system": "", "model": "", "effort": ""}
+    for name in ("shapes.png", "page.png", "photo.jpg"):
+        made.picker.clear()
+        made.picker.select(name)
+        say(made, "ask", part="ask", **fields)
+        result = made.wait(seconds=60)
+        assert result is not None
+        assert [image.source.source for image in result.images] == [name]
+
+
+def test_it_does_not_tell_where_its_folder_lies() -> None:
+    made = bench()
+    assert str(nv.samples.photo.path.parent) not in made._repr_mimebundle_()[0]["text/plain"]
