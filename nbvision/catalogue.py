@@ -26,6 +26,7 @@ __all__ = [
     "ModelTable",
     "Platform",
     "Price",
+    "dollars_in_words",
     "find_model",
     "find_platform",
     "model_cost",
@@ -412,3 +413,16 @@ def _practice_model(model_id: str) -> Model:
         is_guessed=is_guessed,
         note=f"not in the catalogue; tier guessed; {note}" if is_guessed else note,
     )
+
+
+def dollars_in_words(dollars: float | None) -> str:
+    """Return a price before sending: hundred-thousandths of a dollar, as one picture costs them.
+
+    Examples
+    --------
+    >>> dollars_in_words(0.01896), dollars_in_words(0), dollars_in_words(None)
+    ('$0.01896', '$0.00', 'price not known')
+    """
+    if dollars is None:
+        return "price not known"
+    return f"${dollars:.5f}" if dollars else "$0.00"

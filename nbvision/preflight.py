@@ -18,7 +18,7 @@ from itertools import pairwise, product
 from math import ceil
 from typing import Any, Literal
 
-from nbvision.catalogue import Model, Platform, model_cost
+from nbvision.catalogue import Model, Platform, dollars_in_words, model_cost
 from nbvision.errors import LimitExceeded
 from nbvision.findings import Finding, Findings, Level
 from nbvision.geometry import Fit, Size, Tier
@@ -236,9 +236,7 @@ class EstimateRow:
     @property
     def dollars_in_words(self) -> str:
         """The price with as many digits as it needs."""
-        if self.dollars is None:
-            return "price not known"
-        return f"${self.dollars:.5f}" if self.dollars else "$0.00"
+        return dollars_in_words(self.dollars)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nbvision.catalogue import Model, model_cost
+from nbvision.catalogue import Model, dollars_in_words, model_cost
 from nbvision.draw import figure_bytes, preview_figure, shrunk
 from nbvision.errors import RequestError
 from nbvision.findings import Findings
@@ -40,9 +40,7 @@ class PreviewRow:
     @property
     def dollars_in_words(self) -> str:
         """The price with as many digits as it needs."""
-        if self.dollars is None:
-            return "not published"
-        return f"${self.dollars:.5f}" if self.dollars else "$0.00"
+        return dollars_in_words(self.dollars)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

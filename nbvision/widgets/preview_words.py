@@ -4,14 +4,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nbvision.catalogue import Model, Platform, model_cost
+from nbvision.catalogue import Model, Platform, dollars_in_words, model_cost
 from nbvision.findings import Finding, Findings
 from nbvision.geometry import Box, Fit
 from nbvision.images import SourceImage
 from nbvision.markup import plain
 from nbvision.preflight import check_images
 from nbvision.prepared import PreparedImage
-from nbvision.previewing import PreviewRow
 
 __all__ = [
     "boxes_in_words",
@@ -112,7 +111,7 @@ def facts(fit: Fit, model: Model, prepared: PreparedImage | None, waits: str) ->
         ["Padded", f"{fit.padded} px"],
         ["Pixels kept", f"{kept:.1%}" if fit.is_resized else "all"],
         ["Visual tokens", f"{fit.visual_tokens:,}"],
-        ["Price to send", PreviewRow(model.id, fit, _dollars(model, fit)).dollars_in_words],
+        ["Price to send", dollars_in_words(_dollars(model, fit))],
         ["Sent as", sent],
     ]
 
@@ -131,7 +130,7 @@ def total(fits: Sequence[Fit], model: Model, noun: str) -> str:
         return ""
     tokens = sum(fit.visual_tokens for fit in fits)
     dollars = model_cost(model, input_tokens=tokens, output_tokens=0)
-    price = PreviewRow(model.id, fits[0], dollars).dollars_in_words
+    price = dollars_in_words(dollars)
     return f"{len(fits)} {noun}s together: {tokens:,} visual tokens, {price}"
 
 

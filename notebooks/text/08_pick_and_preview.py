@@ -69,11 +69,11 @@ bench
 # A conversation takes new pictures at any turn, by drop or paste; here, from Python.
 
 # %%
-chat = nv.ConversationPanel()
-chat.add(nv.samples.shapes)
-chat.ask("What is in this picture?")
-chat.wait(seconds=60)
-chat
+talk = nv.ConversationPanel()
+talk.add(nv.samples.shapes)
+talk.ask("What is in this picture?")
+talk.wait(seconds=60)
+talk
 
 # %% [markdown]
 # A saved notebook does not keep widgets. `freeze` replaces one by what it shows, as pictures

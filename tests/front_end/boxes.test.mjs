@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 const module = pathToFileURL(`${process.env.NBVISION_STATIC}/boxes.js`);
 const {
   BOX_DIRECTIONS, boxContains, boxFromDrag, boxInMiddle, boxMoved, boxOverlap, boxResized,
-  boxWithEdge, boxWithin, nearestPoint, placeFromScreen, placeOnScreen, pointWithin, smallestAt,
+  boxWithEdge, boxWithin, nearestPoint, placeFromScreen, pointWithin, smallestAt,
 } = await import(module);
 
 const FRAME = [0, 0, 100, 80];
@@ -133,6 +133,10 @@ test("a click takes the nearest point within reach", () => {
 });
 
 test("places go to the screen and back", () => {
+  const placeOnScreen = (place, shown, [left, top, right, bottom]) => ({
+    x: shown.left + ((place.x - left) / (right - left)) * shown.width,
+    y: shown.top + ((place.y - top) / (bottom - top)) * shown.height,
+  });
   const shown = { left: 12.5, top: -40, width: 731, height: 584.8 };
   for (const frame of [FRAME, CROP]) {
     const place = { x: frame[0] + 33, y: frame[1] + 71 };

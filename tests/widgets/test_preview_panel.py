@@ -141,7 +141,7 @@ def test_a_model_nobody_knows_is_guessed_and_says_so() -> None:
     state = shown(panel)
     assert "not in the catalogue" in state["models"][0]["label"]
     assert "guessed-model" in [f["code"] for f in state["findings"]]
-    assert fact(panel, "Price to send") == "not published"
+    assert fact(panel, "Price to send") == "price not known"
     with pytest.raises(RequestError, match="model=3"):
         panel.model = 3
     assert panel.model == "claude-opus-9"

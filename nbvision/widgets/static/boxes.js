@@ -107,11 +107,6 @@ export function placeFromScreen(place, shown, [left, top, right, bottom]) {
   return { x: left + x * (right - left), y: top + y * (bottom - top) };
 }
 
-export function placeOnScreen(place, shown, [left, top, right, bottom]) {
-  const x = ((place.x - left) / (right - left)) * shown.width;
-  return { x: shown.left + x, y: shown.top + ((place.y - top) / (bottom - top)) * shown.height };
-}
-
 // Intersection over union, as Python reckons it.
 export function boxOverlap(one, other) {
   const edges = ["left", "top", "right", "bottom"];
