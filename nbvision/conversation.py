@@ -298,9 +298,10 @@ class Conversation:
 
     def summary(self) -> str:
         """Return one line: how many turns and pictures, tokens, and how much."""
-        usage = self.usage
+        usage, counts = self.usage, {"turn": len(self._turns), "image": len(self.images)}
+        said = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts.items())
         return (
-            f"{len(self._turns)} turns, {len(self.images)} images · "
+            f"{said} · "
             f"{usage.total_input_tokens:,} tokens in, {usage.output_tokens:,} out · {self.cost}"
         )
 

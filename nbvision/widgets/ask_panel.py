@@ -100,7 +100,7 @@ class AskPanel(Asks):
     ) -> None:
         self._backend = backend
         self.results: list[Reply | Detections] = []
-        self._is_taking = self._is_below = False
+        self._is_taking = False
         self._unobserve: Callable[[], None] = lambda: None
         self._take_followed: Callable[[], None] = lambda: None
         super().__init__(
@@ -123,7 +123,6 @@ class AskPanel(Asks):
         """Ask, in the background; a question under way goes on instead of a second one."""
         with self._lock:
             if not self._is_asking:
-                self._is_below = False
                 self._start(self._question(), self._backend)
 
     def wait(self, seconds: float | None = None) -> Reply | Detections | None:
@@ -209,9 +208,12 @@ class AskPanel(Asks):
         if run.state == "done":
             self.results.append(run.result)
 
-    def _show_run(self, run: Run) -> None:
-        self._is_below = self._show_result(_still_of(run))
-        self._post_state()
+    def _run_task(self) -> str:
+        return str(self.task)
+
+    def _ended_still(self, run: Run) -> Still | None:
+        # What failed without a word stands in the widget alone.
+        return _still_of(run) if run.result is not None or run.text else None
 
     # -- showing -----------------------------------------------------------------------------
 
@@ -231,6 +233,7 @@ class AskPanel(Asks):
             "run": self._run.fields() if self._run is not None else None,
             "boxes": self._boxes(),
             "summary": self._summary(),
+            "spoken": self._spoken(),
             "is_below": self._is_below,
         }
         return state, []
@@ -249,11 +252,15 @@ class AskPanel(Asks):
             )
         except NbvisionError as error:
             return {"words": str(error.value), "notes": []}
-        found = [*notes.errors, *notes.warnings][:_MOST_NOTES]
+        found = [str(note) for note in (*notes.errors, *notes.warnings)][:_MOST_NOTES]
+        if self.task == "locate" and len(self.images) > 1:
+            found.insert(0, "! locate takes one picture at a time: choose one")
+        if self.task == "compare" and len(self.images) < 2:  # noqa: PLR2004 - comparing takes two
+            found.insert(0, "! compare takes two pictures or more: choose another")
         tokens = f"about {row.visual_tokens + row.text_tokens:,} tokens"
         return {
             "words": f"{tokens}, {_price(row)}",
-            "notes": [plain(str(note)) for note in found],
+            "notes": [plain(note) for note in found],
         }
 
     def _words(self) -> str:
@@ -275,6 +282,12 @@ class AskPanel(Asks):
         if found is None:
             return ""
         return plain((found.reply if isinstance(found, Detections) else found).summary())
+
+    def _spoken(self) -> str:
+        """Return what a screen reader says when the answer is whole."""
+        found = self._answer
+        what = f"{len(found)} found" if isinstance(found, Detections) else "answered"
+        return f"{what}; the answer stands below" if self._is_below else what
 
     def _boxes(self) -> list[list[Any]]:
         """Return the boxes of the answer, in original pixels, if it is about what is shown."""

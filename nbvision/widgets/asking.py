@@ -26,7 +26,7 @@ from nbvision.errors import AnswerError, RequestError
 from nbvision.request import Request
 from nbvision.widgets.engine import engine
 from nbvision.widgets.messages import Message, error_words
-from nbvision.widgets.panel import Panel
+from nbvision.widgets.panel import Panel, Still
 
 __all__ = ["LONGEST_ID", "LONGEST_PROMPT", "Asks", "Question", "Run", "StoppableBackend"]
 
@@ -97,6 +97,7 @@ class Asks(Panel):
 
     def __init__(self, *, inside: tuple[Panel, str] | None = None, **traits: Any) -> None:
         self._run: Run | None = None
+        self._is_below = False  # whether what stays of the last question stands under the widget
         super().__init__(inside=inside, **traits)
 
     @property
@@ -124,6 +125,8 @@ class Asks(Panel):
         if self._is_closed:
             raise RequestError("this widget was closed", cure="run its cell again")
         number = self._run.number + 1 if self._run is not None else 1
+        self._is_below = False
+        self._show_result({"text/plain": ""})
         self._run = Run(self, number, question, backend)
         self._run.start()
 
@@ -136,6 +139,10 @@ class Asks(Panel):
     def _words_came(self, run: "Run") -> None:
         """Take new words, under the lock."""
 
+    def _run_task(self) -> str:
+        """Return what the question is for, in the panel's own words."""
+        return ""
+
     def _run_ended(self, run: "Run") -> None:
         """Take the end, under the lock."""
 
@@ -147,9 +154,22 @@ class Asks(Panel):
         self.stop()
         super().freeze()
 
-    def _show_run(self, run: "Run") -> None:
-        """Put the result under the widget; called in a thread of its own."""
+    def _ended_still(self, run: "Run") -> Still | None:
+        """Return what stays of a question that has ended; None if there is nothing to keep."""
         raise NotImplementedError
+
+    def _show_run(self, run: "Run") -> None:
+        """Put what stays under the widget; called in a thread of its own."""
+        if (still := self._ended_still(run)) is not None:
+            self._is_below = self._show_result(still)
+            self._post_state()
+
+    def _result_so_far(self) -> Still | None:
+        if self._run is None or self._run.is_under_way:
+            return None
+        still = self._ended_still(self._run)
+        self._is_below = still is not None
+        return still
 
     def _answerer(self, backend: Backend | None) -> str:
         """Return who would answer, in words."""
@@ -237,6 +257,7 @@ class Run:
         """Return all that a view shows of it."""
         return {
             "run": self.number,
+            "task": self._panel._run_task(),
             "state": self.state,
             "note": self.note,
             "error": self.error,

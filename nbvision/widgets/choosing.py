@@ -228,7 +228,8 @@ class Choosing(TakesUploads, Panel):
         value = words if first.name in words else f"{first.name}: {words}"
         more = f", and {len(openings) - 1} more" if len(openings) > 1 else ""
         limit = reason.limit if reason else ""
-        cure = "left out of the selection; the others stay"
+        told = f"; {reason.cure}" if reason and reason.cure else ""
+        cure = f"it is not selected{told}" if len(openings) == 1 else "they are not selected"
         self._show_error(ImageError(f"{value}{more}", limit=limit, cure=cure))
 
     # -- pictures added ----------------------------------------------------------------------

@@ -8,7 +8,7 @@ from nbvision.conversation import Conversation, Turn
 from nbvision.errors import LimitExceeded, RequestError
 from nbvision.images import SourceImage, open_image
 from nbvision.inspection import as_list, asked_of
-from nbvision.markup import bundle, escape, plain, rich
+from nbvision.markup import bundle, plain, rich
 from nbvision.results import Reply
 from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Run
 from nbvision.widgets.messages import Message
@@ -156,7 +156,7 @@ class ConversationPanel(TakesUploads, Asks):
             self._post_state()
             self._post("words", prompt=last.prompt)
         self.result = None
-        self._show_transcript()
+        self._show_result(self._transcript() or {"text/plain": ""})
         return last
 
     # -- from the browser --------------------------------------------------------------------
@@ -213,15 +213,22 @@ class ConversationPanel(TakesUploads, Asks):
         if self.chat.turns and self.chat.turns[-1].reply is result:
             self.chat.undo()
 
-    def _show_run(self, run: Run) -> None:
+    def _ended_still(self, run: Run) -> Still | None:
         del run
-        self._show_transcript()
+        return self._transcript()
 
-    def _show_transcript(self) -> None:
+    def _result_so_far(self) -> Still | None:
+        return self._transcript()
+
+    def _transcript(self) -> Still | None:
+        """Return the conversation folded away: it stands open in the widget."""
+        count = len(self.chat.turns)
+        if not count:
+            return None
         shown = self.chat._repr_mimebundle_()
-        title = escape(f"Transcript: {self.chat.summary()}")
+        title = f"Transcript of {count} turn{'' if count == 1 else 's'}"
         markup = rich(f"<details><summary>{title}</summary>{shown['text/html']}</details>")
-        self._show_result({**shown, "text/html": markup})
+        return {**shown, "text/html": markup}
 
     def _state(self) -> tuple[dict[str, Any], list[bytes]]:
         turns = [

@@ -98,6 +98,10 @@ class Panel(anywidget.AnyWidget):
         """Return the bundle that stays when the widget is gone."""
         raise NotImplementedError
 
+    def _result_so_far(self) -> Still | None:
+        """Return what stands under the widget when it is shown; None for nothing yet."""
+        return None
+
     # -- sending -----------------------------------------------------------------------------
 
     def _post(self, kind: str, buffers: Sequence[bytes] = (), **fields: Any) -> None:
@@ -214,7 +218,8 @@ class Panel(anywidget.AnyWidget):
         _shown.add(self)
         self._views.append(display(data, metadata=metadata, raw=True, display_id=True))  # type: ignore[no-untyped-call]
         if self._has_result:
-            self._result_view = display({"text/plain": ""}, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            shown = self._result_so_far() or {"text/plain": ""}
+            self._result_view = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
     def _show_result(self, shown: Still) -> bool:
         """Put a finished result under the widget, if it has a place there; any thread may."""

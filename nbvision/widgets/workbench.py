@@ -133,6 +133,9 @@ class Workbench(Panel):
     def _state(self) -> tuple[dict[str, Any], list[bytes]]:
         return {}, []
 
+    def _result_so_far(self) -> Still | None:
+        return self.ask_panel._result_so_far()
+
     def _still(self) -> Still:
         if self.ask_panel.text:
             return self.ask_panel._still()

@@ -103,3 +103,38 @@ def test_the_workbench_goes_from_a_folder_to_boxes(lab: Lab) -> None:
         notebook.do("nv.freeze_widgets()")
         notebook.wait_for(lambda: "text/html" in notebook.outputs()[0][0]["data"], "frozen")
         assert notebook.page.locator(".nbvision").count() == 0
+
+
+def test_widgets_stand_side_by_side_in_a_row(lab: Lab) -> None:
+    row = "HBox([nv.ImagePicker('.'), nv.PreviewPanel(nv.samples.page)])"
+    cell = f"{START}from ipywidgets import HBox\n{row}"
+    with lab.notebook([cell], name="row") as notebook:
+        show(notebook)
+        widths = [notebook.widget(n).evaluate("(root) => root.clientWidth") for n in (0, 1)]
+        assert min(widths) > 300
+
+
+def test_a_question_that_a_restart_has_cut_off_can_be_asked_again(lab: Lab) -> None:
+    cell = START.replace("None", "5") + "panel = nv.AskPanel(nv.samples.photo)\npanel"
+    with lab.notebook([cell], name="cut-off") as notebook:
+        show(notebook)
+        widget = notebook.widget()
+        widget.get_by_role("button", name="Ask", exact=True).click()
+        words = widget.locator(".nbv-answer")
+        notebook.wait_for(lambda: len(words.text_content() or "") > 20, "words")
+        notebook.page.evaluate("() => window.panel.sessionContext.session.kernel.restart()")
+        widget.get_by_role("button", name="Stop", exact=True).click()
+        widget.get_by_text("what had arrived is kept").wait_for()
+        assert not widget.get_by_role("button", name="Stop", exact=True).is_visible()
+        assert len(words.text_content() or "") > 20
+
+
+def test_what_was_answered_before_a_widget_is_shown_stands_below_it_too(lab: Lab) -> None:
+    made = f"{START}panel = nv.AskPanel(nv.samples.shapes, 'every shape', task='locate')\n"
+    cell = f"{made}panel.ask()\npanel.wait(60)\npanel"
+    with lab.notebook([cell], name="before") as notebook:
+        show(notebook)
+        assert "red circle" in notebook.outputs()[0][1]["data"]["text/plain"]
+        notebook.wait_for(
+            lambda: "the answer stands below" in (notebook.widget().text_content() or ""), "words"
+        )

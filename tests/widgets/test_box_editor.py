@@ -354,4 +354,4 @@ def test_the_live_view_is_a_widget_and_words_alone(editor: BoxEditor) -> None:
     data, _ = editor._repr_mimebundle_()
     assert set(data) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
     assert data["text/plain"].startswith("BoxEditor(0 boxes on")
-    assert len(editor._esm) < 50_000
+    assert len(editor._esm) < 60_000

@@ -1,11 +1,11 @@
 // An answer as it comes: words in a log, a line about the wait, a way to stop and to copy.
 
-import { errorWords, h } from "./channel.js";
+import { errorWords, h, hide } from "./channel.js";
 
 // Copy text; where a page may not, select it so that Ctrl+C does.
-async function copyWords(element) {
+async function copyWords(element, text) {
   try {
-    await navigator.clipboard.writeText(element.textContent);
+    await navigator.clipboard.writeText(text);
     return "copied";
   } catch {
     getSelection().selectAllChildren(element);
@@ -14,9 +14,10 @@ async function copyWords(element) {
 }
 
 // Returns the elements and what keeps them true. `ask` asks (again), `stop` stops, `sync` asks
-// for everything when a piece was missed.
-export function answerView({ ask, stop, sync, signal }) {
+// for everything when a piece was missed, and `go` is the button that asks.
+export function answerView({ channel, ask, stop, sync, go, signal, copied: listed = () => null }) {
   const note = h("span", { class: "nbv-note", role: "status" });
+  const clock = h("span", { class: "nbv-note", "aria-hidden": "true" });
   const words = h("div", {
     class: "nbv-answer",
     role: "log",
@@ -25,20 +26,24 @@ export function answerView({ ask, stop, sync, signal }) {
     hidden: true,
   });
   const value = h("div");
-  const cure = h("div", { class: "nbv-cure" });
+  const cure = h("div");
   const retry = h("button", { type: "button", onclick: ask }, "Try again");
   const failure = h(
     "div",
-    { class: "nbv-error", role: "alert", hidden: true },
-    h("div", {}, value, cure),
+    { class: "nbv-error", hidden: true },
+    h("div", { role: "alert" }, value, cure),
     retry,
   );
   const copied = h("span", { class: "nbv-note", role: "status" });
   const copy = h(
     "button",
-    { type: "button", onclick: async () => (copied.textContent = await copyWords(words)) },
+    { type: "button", onclick: async () => (copied.textContent = await copyWords(...whatToCopy())) },
     "Copy",
   );
+  const whatToCopy = () => {
+    const list = listed();
+    return list ? [list, list.innerText] : [words, words.textContent];
+  };
   const summary = h("span", { class: "nbv-note" });
   const foot = h("div", { class: "nbv-row", hidden: true }, copy, copied, summary);
   const stopper = h("button", { type: "button", hidden: true, onclick: stop }, "Stop");
@@ -60,16 +65,17 @@ export function answerView({ ask, stop, sync, signal }) {
   words.append(text);
 
   const tick = () => {
-    if (shown.state !== "asking") return;
     const seconds = Math.round((Date.now() - begun) / 1000);
-    note.textContent = [shown.note, seconds > 1 ? `${seconds} s` : ""].filter(Boolean).join(" · ");
+    clock.textContent = shown.state === "asking" && seconds > 1 ? `${seconds} s` : "";
   };
   const timer = setInterval(tick, 1000);
   signal.addEventListener("abort", () => clearInterval(timer));
 
-  // Show a run as it stands; null when nothing has been asked.
-  function show(run, line = "") {
+  // Show a run as it stands, with a line below it; null when nothing has been asked.
+  // `ended` is what is said when the answer is whole.
+  function show(run, line = "", ended = "answered") {
     const isNew = run && run.run !== shown.run;
+    const wasAsking = shown.state === "asking";
     shown = run ?? { run: 0, state: "" };
     const asking = shown.state === "asking";
     if (run && (isNew || !asking)) begun = Date.now() - run.seconds * 1000;
@@ -77,21 +83,41 @@ export function answerView({ ask, stop, sync, signal }) {
     isBehind = false;
     length = [...text.data].length;
     words.hidden = length === 0 && !asking; // a log is announced only if it was there before
-    words.setAttribute("aria-busy", String(asking));
-    stopper.hidden = !asking;
-    note.textContent = asking ? shown.note : shown.state === "stopped" ? shown.note : "";
-    failure.hidden = shown.state !== "failed";
+    words.classList.toggle("nbv-coming", asking);
+    if (shown.state === "failed") note.textContent = "";
+    else if (asking || shown.state === "stopped") note.textContent = shown.note;
+    else if (wasAsking) note.textContent = ended;
+    else if (isNew) note.textContent = "";
     if (shown.error) {
       value.textContent = errorWords(shown.error);
       cure.textContent = shown.error.cure ? `→ ${shown.error.cure}` : "";
     }
-    foot.hidden = asking || length === 0;
+    showControls();
     summary.textContent = line;
     if (isNew) copied.textContent = "";
   }
 
+  function showControls() {
+    const asking = shown.state === "asking";
+    hide(stopper, !asking, go);
+    hide(failure, shown.state !== "failed", go);
+    hide(foot, asking || length === 0, go);
+    tick();
+  }
+
+  // The kernel is silent: it may be another one by now, which knows nothing of the question.
+  channel.onSilence(() => {
+    if (shown.state !== "asking") return;
+    shown = { ...shown, state: "lost" };
+    words.classList.remove("nbv-coming");
+    note.textContent = "the kernel has not answered; what had arrived is kept";
+    showControls();
+    go.setAttribute("aria-disabled", "false");
+  });
+
   // Add a piece that belongs at an offset, counted in characters.
   function add({ run, offset, piece }) {
+    if (run === shown.run && shown.state === "lost") sync();
     if (run !== shown.run || shown.state !== "asking") return;
     if (offset !== length) {
       if (offset > length && !isBehind) sync();
@@ -99,7 +125,7 @@ export function answerView({ ask, stop, sync, signal }) {
       return;
     }
     const isAtEnd = words.scrollTop + words.clientHeight >= words.scrollHeight - 8;
-    shown.note = "";
+    note.textContent = "";
     words.hidden = false;
     text.appendData(piece);
     length += [...piece].length;
@@ -107,5 +133,5 @@ export function answerView({ ask, stop, sync, signal }) {
     tick();
   }
   const isAsking = () => shown.state === "asking";
-  return { note, words, failure, foot, stopper, show, add, isAsking, asksOnEnter };
+  return { note, clock, words, failure, foot, stopper, show, add, isAsking, asksOnEnter };
 }

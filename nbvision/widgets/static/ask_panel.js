@@ -1,6 +1,6 @@
 // Ask about pictures: a form over describe, compare and locate.
 
-import { debounced, h, hasFocus, labelled, showPicture, uniqueId } from "./channel.js";
+import { debounced, h, hasFocus, labelled, showPicture, switchOff, uniqueId } from "./channel.js";
 import { answerView } from "./answer.js";
 import { boxColour, hasDarkSeam, svgElement } from "./colours.js";
 import { fillModels } from "./model_menu.js";
@@ -33,6 +33,7 @@ export function askPanelView({ channel, root, signal }) {
   let region = [0, 0, 1, 1];
   let defaults = {};
   let boxes = [];
+  let isLocating = false;
   let isBelow = false; // the finished result stands in an output of its own
 
   const prompt = h("textarea", { rows: 2, id: uniqueId("prompt") });
@@ -63,10 +64,17 @@ export function askPanelView({ channel, root, signal }) {
   });
   const ask = () => {
     fresh = {};
-    channel.ask("ask", fields());
+    if (task === "locate" && !prompt.value.trim()) {
+      answer.note.textContent = "say what to find";
+      prompt.focus();
+    } else channel.ask("ask", fields());
   };
+  const go = h("button", { type: "button", class: "nbv-main", onclick: ask }, "Ask");
   const answer = answerView({
+    channel,
+    go,
     ask,
+    copied: () => (isLocating && !found.closest("[hidden]") ? found : null),
     stop: () => channel.ask("stop"),
     sync: () => channel.ask("sync"),
     signal,
@@ -82,7 +90,6 @@ export function askPanelView({ channel, root, signal }) {
     fresh[name] = fields()[name];
     send();
   };
-  const go = h("button", { type: "button", class: "nbv-main", onclick: ask }, "Ask");
 
   const tasks = ASK_TASKS.map(([name, words]) =>
     h(
@@ -118,7 +125,7 @@ export function askPanelView({ channel, root, signal }) {
       h("div", { class: "nbv-row" }, labelled("Model", model), labelled("Effort", effort)),
       labelled("System prompt", system),
     ),
-    h("div", { class: "nbv-row" }, go, answer.stopper, answer.note, estimate),
+    h("div", { class: "nbv-row" }, go, answer.stopper, answer.note, answer.clock, estimate),
     notes,
     figure,
     answer.words,
@@ -171,23 +178,31 @@ export function askPanelView({ channel, root, signal }) {
     notes.hidden = !state.estimate.notes.length;
     if (!state.run || state.run.state !== "asking") boxes = state.boxes;
     isBelow = state.is_below;
-    showRun(state.run, isBelow ? `${state.summary} · the answer stands below` : state.summary);
+    const places = [state.summary, isBelow && state.summary && "the answer stands below"];
+    isLocating = state.run?.task === "locate";
+    showRun(state.run, places.filter(Boolean).join(" · "), state.spoken);
     showTask();
   });
 
-  function showRun(run, summary) {
-    answer.show(run, summary);
-    if (isBelow && !answer.isAsking()) answer.words.hidden = true;
-    go.disabled = answer.isAsking();
+  function showRun(run, summary, spoken) {
+    answer.show(run, summary, spoken);
+    // Boxes are shown as boxes; the words that say them are for a program.
+    if (isLocating ? run?.state !== "failed" : isBelow && !answer.isAsking())
+      answer.words.hidden = true;
+    switchOff(go, answer.isAsking());
     estimate.hidden = answer.isAsking();
   }
   channel.on("run", (run) => {
     if (run.text === "") boxes = [];
     isBelow = false;
+    isLocating = run.task === "locate";
     showRun(run);
     showBoxes();
   });
-  channel.on("text", answer.add);
+  channel.on("text", (piece) => {
+    answer.add(piece);
+    if (isLocating) answer.words.hidden = true;
+  });
   channel.on("boxes", (message) => {
     boxes = message.boxes;
     showBoxes();

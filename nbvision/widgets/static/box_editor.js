@@ -1,5 +1,5 @@
-import { h, labelled, uniqueId, debounced } from "./channel.js";
-import { boxContains, boxFromDrag, boxInMiddle, boxMoved, boxOverlap, boxResized, boxWithEdge, boxWithin, nearestPoint, placeFromScreen, pointWithin, smallestAt } from "./boxes.js";
+import { debounced, h, labelled, switchOff, uniqueId } from "./channel.js";
+import { boxBeside, boxContains, boxFromDrag, boxInMiddle, boxMoved, boxOverlap, boxResized, boxWithEdge, boxWithin, nearestPoint, placeFromScreen, pointWithin, smallestAt } from "./boxes.js";
 import { BOX_EDGES, boxList } from "./box_list.js";
 import { boxQueue } from "./box_queue.js";
 import { boxScene } from "./box_scene.js";
@@ -46,6 +46,7 @@ export function boxEditorView({ channel, root, signal, showError, clearError }) 
   let scale = 1; // screen pixels for one of the picture
   let isSpaceDown = false;
   let isNudging = false;
+  let stepping = null; // undo or redo, whose outcome is to be said
   let awaitsFrame = false;
   let overlaps = new WeakMap();
   let free = []; // the model's boxes that belong to none
@@ -139,8 +140,13 @@ export function boxEditorView({ channel, root, signal, showError, clearError }) 
   function step(kind) {
     endDrag();
     flush();
+    const button = kind === "undo" ? undo : redo;
+    if (button.getAttribute("aria-disabled") === "true") {
+      say(kind === "undo" ? "nothing to undo" : "nothing to do again");
+      return;
+    }
     queue.step(kind);
-    say(kind === "undo" ? "undone" : "done again");
+    stepping = kind;
   }
   function replace(which, place) {
     const list = listOf(which.kind).map((other, index) => (index === which.index ? place : other));
@@ -185,8 +191,10 @@ export function boxEditorView({ channel, root, signal, showError, clearError }) 
     const name = which.kind === "box" ? edge : edge === "left" ? "x" : "y";
     if (which.kind === "box") replace(which, boxWithEdge(place, edge, value, frame));
     else if (Number.isFinite(value)) replace(which, pointWithin({ ...place, [name]: value }, frame));
-    commit(inWords(which));
-    return listOf(which.kind)[which.index][name];
+    const kept = listOf(which.kind)[which.index][name];
+    const refused = Number.isFinite(value) && kept !== Math.round(value);
+    commit(refused ? `${name} can only be ${kept} here; ${inWords(which)}` : inWords(which));
+    return kept;
   }
   function copyModel() {
     flush();
@@ -238,8 +246,8 @@ export function boxEditorView({ channel, root, signal, showError, clearError }) 
       hasModel: state.against.length > 0,
       isPictureBusy: Boolean(drag) || isNudging,
     });
-    undo.disabled = !(state.can_undo || isNudging);
-    redo.disabled = !state.can_redo;
+    switchOff(undo, !(state.can_undo || isNudging));
+    switchOff(redo, !state.can_redo);
   }
   const listed = (which) => ({
     which,
@@ -289,8 +297,8 @@ export function boxEditorView({ channel, root, signal, showError, clearError }) 
     viewport.scrollLeft += shown.left + fromLeft - at.x;
     viewport.scrollTop += shown.top + fromTop - at.y;
     zoomFit.textContent = `${Math.round(zoom * 100)} %`;
-    zoomOut.disabled = zoom <= 1;
-    zoomIn.disabled = zoom >= BOX_CLOSEST;
+    switchOff(zoomOut, zoom <= 1);
+    switchOff(zoomIn, zoom >= BOX_CLOSEST);
     measure();
   }
   // What can be seen, in original pixels.
@@ -424,7 +432,7 @@ export function boxEditorView({ channel, root, signal, showError, clearError }) 
     const far = event.shiftKey ? 10 : 1;
     if (key in BOX_ARROWS || key in BOX_SIZERS) return moveByKey(key, far);
     const place = { x: (visible()[0] + visible()[2]) / 2, y: (visible()[1] + visible()[3]) / 2 };
-    if (key === "n") return add("box", boxInMiddle(visible(), frame)) && (commit(inWords(selected)), true);
+    if (key === "n") return add("box", boxBeside(boxInMiddle(visible(), frame), boxes, frame)) && (commit(inWords(selected)), true);
     if (key === "p") return add("point", pointWithin(place, frame)) && (commit(inWords(selected)), true);
     if (key === "," || key === "PageUp") return choose(-1), true;
     if (key === "." || key === "PageDown") return choose(1), true;
@@ -493,6 +501,13 @@ export function boxEditorView({ channel, root, signal, showError, clearError }) 
     summary.textContent = fields.summary ? `Against the model: ${fields.summary}` : "";
     known.replaceChildren(...fields.labels.map((label) => h("option", { value: label })));
     if (isFirst) channel.ask("picture");
+    if (stepping) {
+      const boxWord = boxes.length === 1 ? "box" : "boxes";
+      const pointWord = points.length === 1 ? "point" : "points";
+      const what = `${boxes.length} ${boxWord}, ${points.length} ${pointWord}`;
+      say(`${stepping === "undo" ? "undone" : "done again"}: ${what}`);
+      stepping = null;
+    }
     measure();
   });
   channel.on("picture", (_, [data]) => drawing.showWhole(data));

@@ -73,6 +73,15 @@ export function boxInMiddle([left, top, right, bottom], frame) {
   return boxWithin({ ...edges, top: y - height / 2, bottom: y + height / 2 }, frame);
 }
 
+// A new box moved aside as long as another lies exactly where it would.
+export function boxBeside(box, others, frame) {
+  const equals = (other) => ["left", "top", "right", "bottom"].every((edge) => other[edge] === box[edge]);
+  if (!others.some(equals)) return box;
+  const step = Math.max(1, Math.round((box.right - box.left) / 10));
+  const moved = boxMoved(box, step, step, frame);
+  return moved.left === box.left && moved.top === box.top ? box : boxBeside(moved, others, frame);
+}
+
 export function boxContains(box, { x, y }, margin = 0) {
   const isAcross = x >= box.left - margin && x <= box.right + margin;
   return isAcross && y >= box.top - margin && y <= box.bottom + margin;

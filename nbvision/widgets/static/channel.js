@@ -43,6 +43,18 @@ export function errorWords({ value, limit }) {
   return limit ? `${value} (limit: ${limit})` : value;
 }
 
+// Switch a button off so that it keeps the focus: what is `disabled` drops it on the page.
+// The frame of the widget swallows its clicks.
+export function switchOff(control, isOff) {
+  control.setAttribute("aria-disabled", String(isOff));
+}
+
+// Hide a control, or show it; if a person is in it, they go to another.
+export function hide(control, isHidden, instead) {
+  if (isHidden && !control.hidden && hasFocus(control)) instead.focus();
+  control.hidden = isHidden;
+}
+
 // Show encoded pixels in an image element.
 export function showPicture(image, buffer, mediaType = "image/jpeg") {
   const url = URL.createObjectURL(new Blob([buffer], { type: mediaType }));
@@ -65,6 +77,7 @@ export function debounced(milliseconds, action) {
 export function openChannel(model, { onSilence, onAnswer, onError }) {
   const listeners = new Map();
   const waiting = new Map();
+  const silences = [];
   let number = 0;
 
   function take(content, buffers = []) {
@@ -87,6 +100,8 @@ export function openChannel(model, { onSilence, onAnswer, onError }) {
         const key = `${name}/${type}`;
         listeners.set(key, [...(listeners.get(key) ?? []), listener]);
       },
+      // Be told when no answer comes.
+      onSilence: (listener) => silences.push(listener),
       // Send a message; the promise resolves with the answer, or with null when none came.
       ask(type, fields = {}, buffers = [], { quiet = false, seconds = SECONDS_TO_ANSWER } = {}) {
         number += 1;
@@ -99,6 +114,7 @@ export function openChannel(model, { onSilence, onAnswer, onError }) {
           };
           const silent = () => {
             onSilence();
+            for (const listener of silences) listener();
             give(null);
           };
           const timer = setTimeout(silent, seconds * 1000);
@@ -136,17 +152,21 @@ export function host(view) {
       const leaving = new AbortController();
       const silence = h("p", { class: "nbv-notice", role: "status", hidden: true });
       const value = h("span");
-      const cure = h("span", { class: "nbv-cure" });
+      const cure = h("span");
       const dismiss = () => (failure.hidden = true);
       const failure = h(
         "div",
-        { class: "nbv-error", role: "alert", hidden: true },
-        h("div", {}, value, cure),
+        { class: "nbv-error", hidden: true },
+        h("div", { role: "alert" }, value, cure),
         h("button", { type: "button", class: "nbv-quiet", onclick: dismiss }, "Dismiss"),
       );
       const body = h("div", { class: "nbv-body" });
       const root = h("div", { class: "nbvision" }, silence, body, failure);
       root.addEventListener("keydown", keepKeys);
+      const swallow = (event) => {
+        if (event.target.closest('[aria-disabled="true"]')) event.stopImmediatePropagation();
+      };
+      root.addEventListener("click", swallow, { capture: true });
       el.append(root);
 
       const showError = (error) => {

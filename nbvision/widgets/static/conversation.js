@@ -1,6 +1,6 @@
 // A conversation: what was said, what is being said, and what comes next.
 
-import { h, labelled, showPicture, uniqueId } from "./channel.js";
+import { h, hide, labelled, showPicture, switchOff, uniqueId } from "./channel.js";
 import { answerView } from "./answer.js";
 import { fillModels } from "./model_menu.js";
 import { openUploads } from "./uploading.js";
@@ -18,16 +18,25 @@ export function conversationView({ channel, root, signal }) {
   const model = h("select");
   const answerer = h("span", { class: "nbv-note" });
   const system = h("p", { class: "nbv-note", hidden: true });
+  const apart = h("p", { class: "nbv-note", hidden: true }, "Stopped; not part of the conversation:");
   const summary = h("span", { class: "nbv-note nbv-grow" });
 
-  const ask = () => channel.ask("ask", { prompt: prompt.value, model: model.value });
+  const ask = () => {
+    if (prompt.value.trim()) channel.ask("ask", { prompt: prompt.value, model: model.value });
+    else {
+      answer.note.textContent = "say something first";
+      prompt.focus();
+    }
+  };
+  const go = h("button", { type: "button", class: "nbv-main", onclick: ask }, "Ask");
   const answer = answerView({
+    channel,
+    go,
     ask,
     stop: () => channel.ask("stop"),
     sync: () => channel.ask("sync"),
     signal,
   });
-  const go = h("button", { type: "button", class: "nbv-main", onclick: ask }, "Ask");
   const undo = h(
     "button",
     { type: "button", class: "nbv-quiet", onclick: () => channel.ask("undo") },
@@ -114,14 +123,15 @@ export function conversationView({ channel, root, signal }) {
     system.hidden = !state.system;
     system.textContent = `System prompt: ${state.system}`;
     summary.textContent = state.summary;
-    undo.hidden = !state.turns.length;
-    undo.disabled = isAsking;
+    hide(undo, !state.turns.length, prompt);
+    switchOff(undo, isAsking);
+    apart.hidden = !(state.run?.state === "stopped" && state.run.text);
     showRun(state.run);
   });
 
   function showRun(run) {
-    answer.show(run);
-    go.disabled = answer.isAsking();
+    answer.show(run, "", `answered, turn ${said.children.length}`);
+    switchOff(go, answer.isAsking());
   }
   channel.on("run", (run) => {
     if (run.state === "asking" && run.text === "") prompt.value = "";
@@ -144,12 +154,13 @@ export function conversationView({ channel, root, signal }) {
     system,
     said,
     asked,
+    apart,
     answer.words,
     answer.failure,
     empty,
     waiting,
     uploads.list,
     h("div", {}, promptLabel, prompt),
-    h("div", { class: "nbv-row" }, go, answer.stopper, answer.note, uploads.input("Add pictures"), undo, summary),
+    h("div", { class: "nbv-row" }, go, answer.stopper, answer.note, answer.clock, uploads.input("Add pictures"), undo, summary),
   );
 }

@@ -1,5 +1,5 @@
 // Choose pictures: folders, a grid of tiles of which only the visible ones exist, uploads.
-import { debounced, h, hasFocus, uniqueId } from "./channel.js";
+import { debounced, h, hasFocus, hide, switchOff, uniqueId } from "./channel.js";
 import { gridColumns, gridHeight, gridScroll, gridStep, gridWindow } from "./grid.js";
 import { openUploads } from "./uploading.js";
 
@@ -32,6 +32,9 @@ export function pickerView({ channel, root, signal, clearError }) {
   const button = (words, onclick, extra = {}) =>
     h("button", { type: "button", onclick, ...extra }, words);
   const up = button("Up", () => goUp(state.crumbs.length - 1), { title: "To the folder above (Backspace)" });
+  up.addEventListener("keydown", (event) => {
+    if (event.key === "Backspace") goUp(state.crumbs.length - 1);
+  });
   const crumbs = h("ol", { class: "nbv-crumbs" });
   const again = button("Refresh", () => channel.ask("refresh"), { title: "Read the folder again" });
   const search = h("input", { type: "search", id: uniqueId("search"), placeholder: "Search names", spellcheck: "false" });
@@ -47,6 +50,7 @@ export function pickerView({ channel, root, signal, clearError }) {
   });
   const shown = h("span", { class: "nbv-note", role: "status" });
   const picked = h("span", { class: "nbv-picked", role: "status" });
+  const opens = h("span", { class: "nbv-note" });
   const all = button("Select all", () => chooseAll(), { title: "Select all that are shown (a)" });
   const clear = button("Clear", () => channel.ask("clear"));
   const removal = button("Remove", () => remove(items.get(cursor)), { hidden: true });
@@ -71,7 +75,7 @@ export function pickerView({ channel, root, signal, clearError }) {
       shown,
     ),
     h("div", { class: "nbv-stack" }, grid, empty),
-    h("div", { class: "nbv-row" }, picked, h("span", { class: "nbv-buttons" }, removal, all, clear)),
+    h("div", { class: "nbv-row" }, picked, opens, h("span", { class: "nbv-buttons" }, removal, all, clear)),
     h(
       "div",
       { class: "nbv-row nbv-sources" },
@@ -140,9 +144,10 @@ export function pickerView({ channel, root, signal, clearError }) {
     const rest = selected - names.length;
     const list = selected ? `: ${names.join(", ")}${rest > 0 ? ` and ${rest.toLocaleString("en")} more` : ""}` : "";
     const amount = most === 1 ? (selected ? "Selected" : "Nothing selected") : `${selected} selected`;
-    picked.textContent = `${amount}${list}${opening ? ` (opening ${opening})` : ""}`;
+    if (picked.textContent !== amount + list) picked.textContent = amount + list;
+    opens.textContent = opening ? `(opening ${opening})` : "";
     picked.title = names.join("\n");
-    clear.disabled = selected === 0;
+    switchOff(clear, selected === 0);
     for (const [position, tile] of tiles) markTile(tile, position);
   }
 
@@ -172,12 +177,12 @@ export function pickerView({ channel, root, signal, clearError }) {
       ),
     );
     if (focused >= 0) (crumbs.querySelectorAll("button")[focused] ?? grid).focus();
-    up.disabled = state.crumbs.length === 0;
+    switchOff(up, state.crumbs.length === 0);
     if (!isTyping && !hasFocus(search)) search.value = state.search;
     order.value = state.order;
     grid.setAttribute("aria-multiselectable", String(state.multiple));
     all.hidden = !state.multiple;
-    all.disabled = state.pictures + state.added === 0;
+    switchOff(all, state.pictures + state.added === 0);
     const isReading = state.reading !== null;
     grid.setAttribute("aria-busy", String(isReading));
     const many = (number, word) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
@@ -190,7 +195,7 @@ export function pickerView({ channel, root, signal, clearError }) {
       ? `${value}${cure ? ` → ${cure}` : ""}`
       : isReading ? "Reading folder" : state.search ? "No name holds these words." : "No pictures here.";
     empty.hidden = count() > 0;
-    grid.hidden = count() === 0;
+    hide(grid, count() === 0, state.crumbs.length ? up : search);
   }
 
   // -- tiles --------------------------------------------------------------------------------
@@ -335,8 +340,9 @@ export function pickerView({ channel, root, signal, clearError }) {
     channel.ask("enter", { view: state.view, position });
   }
 
-  function choose(how, position, from = position) {
+  async function choose(how, position, from = position) {
     clearError();
+    const before = chosen;
     const item = items.get(position);
     if (item && how !== "range") {
       // Shown at once; Python's word replaces it.
@@ -346,7 +352,10 @@ export function pickerView({ channel, root, signal, clearError }) {
       else chosen.add(item.number);
       for (const [other, tile] of tiles) markTile(tile, other);
     }
-    channel.ask("choose", { view: state.view, how, position, anchor: from });
+    const answer = await channel.ask("choose", { view: state.view, how, position, anchor: from });
+    if (answer) return;
+    chosen = before; // nobody has heard of it
+    for (const [other, tile] of tiles) markTile(tile, other);
   }
 
   function chooseAll() {
