@@ -343,9 +343,11 @@ class AskPanel(Asks):
 
     def _follow(self, source: HasTraits) -> None:
         def take(_: object = None) -> None:
-            found = list(source.images)  # type: ignore[attr-defined]
-            if found != self.images:
-                self.images = found
+            source.images  # type: ignore[attr-defined]  # noqa: B018 - reading may wait, not under the lock
+            with self._lock:
+                found = list(source.images)  # type: ignore[attr-defined]
+                if found != list(self.images):
+                    self.images = found
 
         source.observe(take, names="images")
         self._unobserve = lambda: source.unobserve(take, names="images")

@@ -109,11 +109,14 @@ class Workbench(Panel):
 
     def _take_picked(self, _: Any = None) -> None:
         """Preview and ask about what is picked; waits for pictures that are being opened."""
-        picked = list(self.picker.images)
-        if picked != self._picked:
-            self._picked = picked
-            self.preview_panel.images = picked
-            self.ask_panel.images = picked
+        self.picker.images  # noqa: B018 - reading waits, which must not happen under the lock
+        with self._lock:
+            # Read again: what another thread has taken meanwhile must not be taken back.
+            picked = list(self.picker.images)
+            if picked != self._picked:
+                self._picked = picked
+                self.preview_panel.images = picked
+                self.ask_panel.images = picked
 
     def _previewed(self, _: Any) -> None:
         """Ask about what the preview shows: a fix may have cut or enlarged it."""
