@@ -159,7 +159,7 @@ def match_boxes(own: Iterable[Box], others: Iterable[Box], *, at_least: float = 
     Raises
     ------
     RequestError
-        If ``at_least`` is not from 0 to 1.
+        If ``at_least`` is not from 0 to 1, or something is no box.
 
     Notes
     -----
@@ -177,6 +177,10 @@ def match_boxes(own: Iterable[Box], others: Iterable[Box], *, at_least: float = 
     ([0.5, 1.0], 0.75)
     """
     mine, theirs = list(own), list(others)
+    given: list[object] = [*mine, *theirs]
+    for box in given:
+        if not isinstance(box, Box):
+            raise RequestError(f"boxes hold {box!r}"[:200], limit="nv.Box values")
     found = paired(mine, theirs, at_least=at_least)
     rows = [
         BoxPair(box, theirs[found[number][0]], found[number][1])

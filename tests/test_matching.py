@@ -162,3 +162,8 @@ def test_it_shows_a_table_and_words_and_labels_do_no_harm() -> None:
     assert "<img" not in shown["text/html"]
     assert "<table>" in shown["text/html"]
     assert "0.900" in shown["text/html"]
+
+
+def test_what_is_no_box_is_refused() -> None:
+    with pytest.raises(RequestError, match="boxes hold"):
+        match_boxes([Box(0, 0, 1, 1)], [(0, 0, 1, 1)])  # type: ignore[list-item]

@@ -206,15 +206,44 @@ class PreviewPanel(Panel):
         self._show(self._images, at, self._noun)
 
     def _on_undo(self, _: Message) -> None:
-        if self._is_fixing:
-            raise RequestError("a fix is under way", cure="wait until it is done")
-        if self._earlier:
-            images, at, noun, boxes = self._earlier.pop()
-            self._show(images, at, noun)
-            self.boxes = boxes or self.boxes
+        self.undo()
 
     def _on_fix(self, message: Message) -> None:
-        code = message.text("code", longest=100)
+        self.fix(message.text("code", longest=100))
+
+    def undo(self) -> None:
+        """Return to the pictures before the last fix; do nothing if there was none.
+
+        Raises
+        ------
+        RequestError
+            If a fix is under way.
+        """
+        with self._lock:
+            if self._is_fixing:
+                raise RequestError("a fix is under way", cure="wait until it is done")
+            if self._earlier:
+                images, at, noun, boxes = self._earlier.pop()
+                self._show(images, at, noun)
+                self.boxes = boxes or self.boxes
+
+    def fix(self, code: str) -> None:
+        """Mend what a finding of this code says, in the background, as its button does.
+
+        Parameters
+        ----------
+        code
+            Such as ``"resized"`` or ``"tiny"``; one fix at a time.
+
+        Raises
+        ------
+        RequestError
+            If no finding of this code has a fix.
+        """
+        with self._lock:
+            self._start_fix(code)
+
+    def _start_fix(self, code: str) -> None:
         image, (model, platform) = self.image, self._whom
         if self._is_fixing or image is None:
             return

@@ -85,7 +85,7 @@ def test_closing_frees_it_and_its_layout(make: Any) -> None:
     panel.close()
     panel.close()
     assert set(_instances) == before
-    until(lambda: threading.active_count() < 20)
+    until(lambda: not any(t.name == "nbvision-work" for t in threading.enumerate()))
 
 
 @every_panel
