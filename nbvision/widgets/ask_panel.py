@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from traitlets import Any as AnyTrait
-from traitlets import Enum, HasTraits, Unicode, observe, validate
+from traitlets import HasTraits, Unicode, observe, validate
 
 from nbvision.backends import Backend
 from nbvision.box_reader import read_boxes
@@ -65,6 +65,8 @@ class AskPanel(Asks):
     ------
     ImageError
         If a picture cannot be opened.
+    RequestError
+        If there is no such task or effort.
 
     Examples
     --------
@@ -78,11 +80,11 @@ class AskPanel(Asks):
 
     _esm, _css = front_end("ask_panel", "askPanelView", "answer")
     images: Any = AnyTrait(())
-    task: Any = Enum(TASKS, "describe")
+    task: Any = AnyTrait("describe")
     prompt = Unicode("")
     system = Unicode("")
     model = Unicode(None, allow_none=True)
-    effort = Enum(EFFORTS, "")
+    effort: Any = AnyTrait("")
     max_tokens = AnyTrait(None)
 
     def __init__(
@@ -330,6 +332,14 @@ class AskPanel(Asks):
     def _opened(self, proposal: Any) -> list[SourceImage]:
         given = proposal["value"]
         return [open_image(image) for image in as_list(given)] if given else []
+
+    @validate("task", "effort")
+    def _known(self, proposal: Any) -> str:
+        name, value = proposal["trait"].name, proposal["value"]
+        known = TASKS if name == "task" else EFFORTS
+        if value not in known:
+            raise RequestError(f"{name}={value!r}"[:200], limit=", ".join(filter(None, known)))
+        return str(value)
 
     @observe("images")
     def _images_changed(self, _: Any) -> None:

@@ -294,3 +294,13 @@ def test_freezing_stops_what_is_under_way_and_keeps_the_words() -> None:
         assert "word5 " in panel._still()["text/plain"]
         assert "stopped" in panel._still()["text/plain"]
         until(lambda: slow.left_at)
+
+
+@pytest.mark.parametrize(("name", "value"), [("task", "delete"), ("effort", "huge"), ("task", 3)])
+def test_a_setting_that_is_not_known_is_refused(name: str, value: object) -> None:
+    panel = nv.AskPanel(nv.samples.page, backend=practice())
+    with pytest.raises(RequestError, match=name):
+        setattr(panel, name, value)
+    with pytest.raises(RequestError, match=name):
+        nv.AskPanel(**{name: value})  # type: ignore[arg-type]
+    assert (panel.task, panel.effort) == ("describe", "")
