@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["bundle", "escape", "figure", "image_tag", "plain", "rich", "table"]
+__all__ = ["bundle", "escape", "figure", "image_tag", "one_line", "plain", "rich", "table"]
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 # The joiners are part of how Persian, Hindi and emoji are written.
@@ -40,6 +40,15 @@ def plain(text: str, *, limit: int = 200_000) -> str:
         c if c in _KEPT or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} else "\ufffd"
         for c in text
     )
+
+
+def one_line(label: str, *, empty: str = "no label") -> str:
+    r"""Return a label that cannot pass for further lines of a list.
+
+    >>> one_line("door\n2. window"), one_line(" ")
+    ('door 2. window', 'no label')
+    """
+    return " ".join(plain(label).split()) or empty
 
 
 def escape(text: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from nbvision.errors import RequestError
 from nbvision.geometry import Box
-from nbvision.markup import bundle, escape, plain, rich, table
+from nbvision.markup import bundle, escape, one_line, rich, table
 
 __all__ = ["BoxPair", "Matches", "match_boxes", "paired"]
 
@@ -234,7 +234,7 @@ def _checked(share: float, name: str) -> float:
 
 def _name(box: Box | None) -> str:
     """Return a label that cannot pass for further lines."""
-    return "–" if box is None else " ".join(plain(box.label).split()) or "no label"
+    return "–" if box is None else one_line(box.label)
 
 
 def _edges(box: Box | None) -> str:

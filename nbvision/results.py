@@ -20,7 +20,7 @@ from nbvision.errors import RequestError
 from nbvision.findings import Findings
 from nbvision.geometry import Box, Point
 from nbvision.images import SourceImage
-from nbvision.markup import bundle, escape, figure, image_tag, plain, rich
+from nbvision.markup import bundle, escape, figure, image_tag, one_line, plain, rich
 from nbvision.prepared import PreparedImage
 from nbvision.request import Request
 from nbvision.response import Response, Usage
@@ -304,11 +304,11 @@ class Detections:
     def in_words(self) -> str:
         """Return one line for each place: its label, and its edges in original pixels."""
         lines = [
-            f"{number}. {_one_line(box.label)}: {_edges(box)}"
+            f"{number}. {one_line(box.label)}: {_edges(box)}"
             for number, box in enumerate(self.boxes, start=1)
         ]
         lines += [
-            f"{number}. {_one_line(point.label)}: ({point.x:.0f}, {point.y:.0f})"
+            f"{number}. {one_line(point.label)}: ({point.x:.0f}, {point.y:.0f})"
             for number, point in enumerate(self.points, start=len(self.boxes) + 1)
         ]
         return "\n".join(lines) or "nothing found"
@@ -361,11 +361,6 @@ def coco_annotations(boxes: Sequence[Box]) -> list[dict[str, Any]]:
         }
         for number, box in enumerate(boxes, start=1)
     ]
-
-
-def _one_line(label: str) -> str:
-    """Return a label that cannot pass for further lines of the list."""
-    return " ".join(plain(label).split()) or "no label"
 
 
 def _edges(box: Box) -> str:

@@ -9,7 +9,7 @@ from nbvision.draw import figure_bytes, overlay_figure, shrunk
 from nbvision.errors import NbvisionError, RequestError
 from nbvision.geometry import Box, Point
 from nbvision.images import open_image
-from nbvision.markup import bundle, figure, image_tag, plain, rich, table
+from nbvision.markup import bundle, figure, image_tag, one_line, rich, table
 from nbvision.matching import Matches, match_boxes
 from nbvision.results import Detections, coco_annotations
 from nbvision.source_image import SourceImage
@@ -340,9 +340,9 @@ class BoxEditor(Panel):
         for number, (box, row) in enumerate(zip(self.boxes, self.matches, strict=False), start=1):
             edges = ", ".join(f"{edge:.0f}" for edge in box.xyxy)
             iou = f", IoU {row.iou:.3f}" if row.other else ""
-            yield f"{number}. {_one_line(box.label)}: [{edges}]{iou}"
+            yield f"{number}. {one_line(box.label)}: [{edges}]{iou}"
         for number, point in enumerate(self.points, start=len(self.boxes) + 1):
-            yield f"{number}. {_one_line(point.label)}: ({point.x:.0f}, {point.y:.0f})"
+            yield f"{number}. {one_line(point.label)}: ({point.x:.0f}, {point.y:.0f})"
         if self.against:
             yield self.matches.summary()
 
@@ -360,8 +360,3 @@ class BoxEditor(Panel):
 
     def __repr__(self) -> str:
         return f"BoxEditor({self._count()} on {self.image!r})"
-
-
-def _one_line(label: str) -> str:
-    """Return a label that cannot pass for further lines of the list."""
-    return " ".join(plain(label).split()) or "no label"

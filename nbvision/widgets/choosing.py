@@ -9,7 +9,7 @@ from traitlets import List
 
 from nbvision.errors import ImageError, LimitExceeded, NbvisionError, RequestError, UnsafeSource
 from nbvision.images import SourceImage, open_image
-from nbvision.markup import bundle, image_tag, plain, table
+from nbvision.markup import bundle, image_tag, one_line, plain, table
 from nbvision.widgets.chosen import Opener, Opening, opened
 from nbvision.widgets.messages import Message
 from nbvision.widgets.panel import Panel, Still, weakly
@@ -355,8 +355,7 @@ def still_of(chosen: Sequence[Opening]) -> Still:
         image = opening.image
         if image is None:
             continue
-        name = " ".join(opening.name.split())  # cannot pass for further lines
-        lines.append(f"{name}, {image.size} px, {image.format}")
+        lines.append(f"{one_line(opening.name)}, {image.size} px, {image.format}")
         if len(rows) < _MOST_STILL:
             data = image.thumbnail(LONG_EDGE)
             tag = image_tag(data, "image/jpeg", alt=f"Thumbnail of {opening.name}")
