@@ -147,7 +147,7 @@ def test_hostile_messages_change_nothing(kind: str, fields: dict[str, Any]) -> N
 
 def test_a_turn_takes_a_hundred_pictures_and_no_more() -> None:
     panel = panel_for()
-    picture = nv.open_image(nv.samples.shapes)
+    picture = nv.open_image(Image.new("RGB", (20, 20)))
     panel.add([picture] * 100)
     with pytest.raises(LimitExceeded):
         panel.add(picture)
