@@ -39,7 +39,7 @@ class AskPanel(Asks):
     """A form over `describe`, `compare` and `locate`: words, estimate, answer, boxes.
 
     Nothing is sent before a click on Ask. The answer streams, can be stopped, and when it is
-    whole stands under the widget for good, and in `result`.
+    whole stands under the widget until the next question, and in `result`.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ class AskPanel(Asks):
 
     def _words_came(self, run: Run) -> None:
         """Show the boxes that can be read already."""
-        if self.task != "locate" or not self.images or "]" not in run.text:
+        if run.task != "locate" or not self.images or "]" not in run.text:
             return
         image: SourceImage = self.images[0]
         fit = Fit.of(image.size, self._place()[1].tier, crop_origin=image.crop_origin)

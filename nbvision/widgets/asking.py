@@ -82,7 +82,7 @@ class StoppableBackend:
 class Asks(Panel):
     """A panel that asks one question at a time.
 
-    A subclass calls `_start`, and gives `_run_ended` and `_still_result`.
+    A subclass calls `_start`, and gives `_ended_still`; the other hooks may stay empty.
 
     Attributes
     ----------
@@ -188,8 +188,8 @@ class Run:
 
     Attributes
     ----------
-    number
-        Counted within the panel.
+    number, task
+        Counted within the panel; and what it is for, in the panel's own words.
     state
         ``"asking"``, then ``"done"``, ``"stopped"`` or ``"failed"``.
     text
@@ -207,7 +207,7 @@ class Run:
     def __init__(
         self, panel: Asks, number: int, question: Question, backend: Backend | None
     ) -> None:
-        self.number, self.text = number, ""
+        self.number, self.text, self.task = number, "", panel._run_task()
         self.state: State = "asking"
         self.note = "asked, waiting for the first word"
         self.error: dict[str, str] | None = None
@@ -257,7 +257,7 @@ class Run:
         """Return all that a view shows of it."""
         return {
             "run": self.number,
-            "task": self._panel._run_task(),
+            "task": self.task,
             "state": self.state,
             "note": self.note,
             "error": self.error,

@@ -248,12 +248,11 @@ class Panel(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Take the widget from the page and free what it held; results stay readable."""
-        if self._is_closed:
-            return
-        with self._lock:
+        with _lock:  # not its own attribute: its arguments may have been refused before that
+            if self._is_closed:
+                return
             self._is_closed = True
             self._free()
-        # Without the lock: a part that sends takes its own first, and then this one.
         for part in self._parts.values():
             part.close()
             part.unobserve_all()
