@@ -264,6 +264,13 @@ class Panel(anywidget.AnyWidget):
             # Each widget brings a second one for its layout, which nothing else would close.
             layout.close()
 
+    def __del__(self) -> None:
+        """Do nothing, where a widget otherwise closes itself, which takes a lock.
+
+        What is collected has no connection left to close, and collecting happens anywhere: in
+        a thread that is just starting, say, while the one that starts it holds the lock.
+        """
+
     def _free(self) -> None:
         """Let go of pictures and work under way; called once, under the lock."""
 

@@ -208,3 +208,15 @@ def test_stills_and_frozen_widgets_outside_a_notebook() -> None:
     panel.freeze()
     assert panel._is_closed
     nv.freeze_widgets()
+
+
+def test_collecting_a_panel_takes_no_lock() -> None:
+    # Starting a thread under the lock waits for the thread; if that one collects a panel
+    # first, and collecting takes the lock, both wait for ever.
+    panel = nv.AskPanel(nv.samples.page)
+    with panel._lock:
+        collector = threading.Thread(target=panel.__del__, daemon=True)
+        collector.start()
+        collector.join(timeout=5)
+    assert not collector.is_alive()
+    panel.close()
