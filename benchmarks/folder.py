@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 import nbvision as nv
 from benchmarks.pictures import make
 from benchmarks.pipelines import naive, pyvips_thumbnail
-from nbvision.catalogue import find_model, find_platform
+from nbvision.catalogue import find_model
 from nbvision.inspection import prepare_all
+from nbvision.platforms import find_platform
 
 COUNT = 40
 

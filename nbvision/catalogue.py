@@ -1,4 +1,4 @@
-"""Models and the places they are asked at: tiers, limits, prices, ids, with date and source.
+"""Models: tiers, limits, prices, ids, with date and source.
 
 The data is in ``catalogue.toml``. An id that is not there gets a stated rule and says that it
 is guessed: generations from 4.7 on look at pictures in the high tier, earlier ones in the
@@ -8,7 +8,7 @@ standard tier.
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -24,11 +24,9 @@ __all__ = [
     "DEFAULT_PRACTICE_MODEL",
     "Model",
     "ModelTable",
-    "Platform",
     "Price",
     "dollars_in_words",
     "find_model",
-    "find_platform",
     "model_cost",
     "models",
 ]
@@ -125,40 +123,6 @@ class Model:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """The limits of a place where models are asked.
-
-    Attributes
-    ----------
-    image_base64_limit
-        Characters of base64 one image may have; None where the raw bytes are limited.
-    image_raw_limit
-        Bytes one image may have; None where the base64 is limited.
-    request_limit_bytes
-        Size of a whole request.
-    images_per_message
-        None where only the model's own limit holds.
-    source_types
-        What an image block may carry.
-    takes_transformations
-        Whether an image block may say ``oversized_image``.
-    structured_outputs, counts_tokens, counts_documents_as_images
-        What it can do, and what it counts.
-    """
-
-    name: str
-    request_limit_bytes: int
-    source_types: frozenset[str]
-    image_base64_limit: int | None = None
-    image_raw_limit: int | None = None
-    images_per_message: int | None = None
-    takes_transformations: bool = False
-    structured_outputs: bool = False
-    counts_tokens: bool = False
-    counts_documents_as_images: bool = False
-
-
 def find_model(model_id: str) -> Model:
     """Return what is known of a model id, in any platform's spelling.
 
@@ -182,20 +146,6 @@ def find_model(model_id: str) -> Model:
     plain_id = _plain_id(model_id)
     known = _by_id().get(plain_id)
     return known if known is not None else _guess(plain_id)
-
-
-def find_platform(name: str) -> Platform:
-    """Return the limits of a place: anthropic, practice, bedrock, bedrock-converse or vertex.
-
-    Raises
-    ------
-    RequestError
-        If there is no such place.
-    """
-    known = _platforms()
-    if name not in known:
-        raise RequestError(f"no platform {name!r}", limit=", ".join(known))
-    return known[name]
 
 
 def model_cost(
@@ -319,16 +269,6 @@ def _data() -> dict[str, Any]:
 @cache
 def _by_id() -> dict[str, Model]:
     return {row["id"]: _model(row) for row in _data()["models"]}
-
-
-@cache
-def _platforms() -> dict[str, Platform]:
-    rows = [
-        Platform(**(row | {"source_types": frozenset(row["source_types"])}))
-        for row in _data()["platforms"]
-    ]
-    known = {row.name: row for row in rows}
-    return known | {"practice": replace(known["anthropic"], name="practice")}
 
 
 def _model(row: Mapping[str, Any]) -> Model:

@@ -14,8 +14,8 @@ from nbvision.images import SourceImage, open_image
 from nbvision.inspection import as_list
 from nbvision.markup import bundle, escape, figure, image_tag, plain, rich
 from nbvision.preflight import Task
-from nbvision.prepared import PreparedImage
 from nbvision.prompts import BOXES_SCHEMA, locate_prompt
+from nbvision.referenced import RemoteImage, SentImage, require_seen
 from nbvision.request import RequestMessage, takes_schema
 from nbvision.response import Usage
 from nbvision.results import Cost, Detections, Reply
@@ -42,7 +42,7 @@ class Turn:
     """
 
     prompt: str
-    images: tuple[PreparedImage, ...]
+    images: tuple[SentImage, ...]
     first_number: int
     reply: Reply
 
@@ -95,9 +95,13 @@ class Conversation:
         return self._turns
 
     @property
-    def images(self) -> tuple[SourceImage, ...]:
+    def images(self) -> tuple[SourceImage | RemoteImage, ...]:
         """All pictures, in the order of their numbers."""
-        return tuple(image.source for turn in self._turns for image in turn.images)
+        return tuple(
+            image if isinstance(image, RemoteImage) else image.source
+            for turn in self._turns
+            for image in turn.images
+        )
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -201,7 +205,7 @@ class Conversation:
             )
         how = self._how(backend, on_text)
         schema_is_sent = takes_schema(how.model, how.backend.platform)
-        frame = Fit.of(sources[number - 1].size, how.model.tier).resized
+        frame = Fit.of(require_seen(sources[number - 1]).size, how.model.tier).resized
         words = locate_prompt(
             subject, *frame, schema_is_sent=schema_is_sent, where=f"Image {number}"
         )
@@ -292,7 +296,7 @@ class Conversation:
         """Return the conversation as text."""
         lines = []
         for turn in self._turns:
-            lines += [f"Image {number}: {image.source.source}" for number, image in _numbered(turn)]
+            lines += [_named(number, image) for number, image in _numbered(turn)]
             lines += [f"You: {turn.prompt}", f"{turn.reply.model}: {turn.reply.text}", ""]
         return "\n".join([*lines, self.summary()])
 
@@ -314,14 +318,22 @@ class Conversation:
         return bundle(plain(self.in_words()), markup=rich(turns + summary))
 
 
-def _numbered(turn: Turn) -> list[tuple[int, PreparedImage]]:
+def _numbered(turn: Turn) -> list[tuple[int, SentImage]]:
     return list(enumerate(turn.images, start=turn.first_number))
+
+
+def _named(number: int, image: SentImage) -> str:
+    where = image.url if isinstance(image, RemoteImage) else image.source.source
+    return f"Image {number}: {where}"
 
 
 def _turn_markup(turn: Turn) -> str:
     pictures = ""
     for number, image in _numbered(turn):
-        words = f"Image {number}: {image.source.source}"
+        words = _named(number, image)
+        if isinstance(image, RemoteImage):
+            pictures += f"<div>{escape(words)}</div>"
+            continue
         tag = image_tag(image.source.thumbnail(_THUMBNAIL), "image/jpeg", alt=words)
         shown = figure(tag, rich(f"<small>{escape(words)}</small>"))
         pictures += f'<div style="margin-right:.6em">{shown}</div>'

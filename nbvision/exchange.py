@@ -13,8 +13,8 @@ from nbvision.images import open_image
 from nbvision.inspection import as_list, prepare_all
 from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
-from nbvision.prepared import PreparedImage
-from nbvision.request import Request, RequestMessage, build_request
+from nbvision.referenced import SentImage, require_seen, sources_of
+from nbvision.request import Request, RequestMessage, build_request, images_of
 from nbvision.response import Response, StreamReader, require_usable
 from nbvision.results import Cost, Detections, Reply
 
@@ -77,9 +77,8 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
     """
     platform = how.backend.platform
     sources = [open_image(image) for image in as_list(images)] if images or not earlier else []
-    sent_again = [block for message in earlier or () for block in message.blocks]
     findings = check_images(
-        [*(block.source for block in sent_again if not isinstance(block, str)), *sources],
+        [*sources_of(images_of(earlier or ())), *sources],
         how.model,
         platform,
         prompt=prompt,
@@ -112,20 +111,23 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
     )
 
 
-def found_in(reply: Reply, image: PreparedImage) -> Detections:
+def found_in(reply: Reply, image: SentImage) -> Detections:
     """Read the boxes of an answer, and bring them home to the picture they are in.
 
     Raises
     ------
     UnreadableAnswer
         If the answer holds no boxes that can be read.
+    RequestError
+        If the service fetched the picture itself, so that its size is not known here.
     """
-    reading = read_boxes(reply.text, image.fit.resized)
+    seen = require_seen(image)
+    reading = read_boxes(reply.text, seen.fit.resized)
     return Detections(
         reply=replace(reply, findings=Findings((*reply.findings, *reading.findings))),
-        image=image.source,
-        boxes=tuple(image.fit.to_original(box) for box in reading.boxes),
-        points=tuple(image.fit.to_original(point) for point in reading.points),
+        image=seen.source,
+        boxes=tuple(seen.fit.to_original(box) for box in reading.boxes),
+        points=tuple(seen.fit.to_original(point) for point in reading.points),
         boxes_in_resized=reading.boxes,
     )
 

@@ -12,11 +12,12 @@ from os import cpu_count
 from typing import Any
 
 from nbvision.backends import Backend, connected, current
-from nbvision.catalogue import DEFAULT_MODEL, Model, Platform, find_model, find_platform
+from nbvision.catalogue import DEFAULT_MODEL, Model, find_model
 from nbvision.errors import BackendError, RequestError, UnreadableAnswer
 from nbvision.findings import Findings
 from nbvision.geometry import Box, Fit
 from nbvision.images import SourceImage, open_image
+from nbvision.platforms import Platform, find_platform
 from nbvision.preflight import Estimate, Task, check_images, estimate_request, require_sendable
 from nbvision.prepared import PreparedImage, prepare_image
 from nbvision.previewing import Preview, make_preview

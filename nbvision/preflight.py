@@ -18,12 +18,13 @@ from itertools import pairwise, product
 from math import ceil
 from typing import Any, Literal
 
-from nbvision.catalogue import Model, Platform, dollars_in_words, model_cost
+from nbvision.catalogue import Model, dollars_in_words, model_cost
 from nbvision.errors import LimitExceeded
 from nbvision.findings import Finding, Findings, Level
 from nbvision.geometry import Fit, Size, Tier
 from nbvision.images import SourceImage, open_image
 from nbvision.markup import bundle, table
+from nbvision.platforms import Platform
 
 __all__ = [
     "Estimate",
@@ -137,7 +138,8 @@ def check_images(
 
     Examples
     --------
-    >>> from nbvision.catalogue import find_model, find_platform
+    >>> from nbvision.catalogue import find_model
+    >>> from nbvision.platforms import find_platform
     >>> from PIL import Image
     >>> tiny = open_image(Image.new("RGB", (90, 60)))
     >>> found = check_images([tiny], find_model("claude-opus-5-5"), find_platform("anthropic"))

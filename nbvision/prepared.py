@@ -16,13 +16,14 @@ from typing import Any
 
 from PIL import Image
 
-from nbvision.catalogue import Model, Platform
+from nbvision.catalogue import Model
 from nbvision.decoding import guarded, turn_upright
 from nbvision.errors import LimitExceeded
 from nbvision.findings import Finding, Findings
 from nbvision.geometry import Fit, Size
 from nbvision.images import DecodedFrame, SourceImage
 from nbvision.markup import bundle, figure, image_tag
+from nbvision.platforms import Platform
 from nbvision.preflight import resized_note
 
 __all__ = ["PreparedImage", "prepare_image"]
@@ -146,7 +147,8 @@ def prepare_image(
 
     Examples
     --------
-    >>> from nbvision.catalogue import find_model, find_platform
+    >>> from nbvision.catalogue import find_model
+    >>> from nbvision.platforms import find_platform
     >>> from nbvision.images import open_image
     >>> wide = open_image(Image.new("RGB", (3000, 1000), "teal"))
     >>> ready = prepare_image(wide, find_model("claude-haiku-4-5"), find_platform("bedrock"))

@@ -10,24 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nbvision.catalogue import Model, Platform
+from nbvision.catalogue import Model
 from nbvision.errors import LimitExceeded, RequestError
 from nbvision.markup import bundle, escape, rich
+from nbvision.platforms import Platform
 from nbvision.prepared import PreparedImage
 from nbvision.prompts import in_words, label_for
+from nbvision.referenced import RemoteImage, SentImage, UploadedImage
 
-__all__ = ["Request", "RequestMessage", "build_request", "takes_schema"]
+__all__ = ["Request", "RequestMessage", "build_request", "images_of", "takes_schema"]
 
 # Thinking counts toward max_tokens on current models, so a short limit cuts answers off.
 _MAX_TOKENS = 8192
+_KEPT = {"type": "ephemeral"}  # for five minutes, and again from each time it is read
 
 
 @dataclass(frozen=True, slots=True)
 class RequestMessage:
-    """One message: words and prepared images, in the order they are sent."""
+    """One message: words and images, in the order they are sent."""
 
     role: Literal["user", "assistant"]
-    blocks: tuple[str | PreparedImage, ...]
+    blocks: tuple[str | SentImage, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,6 +47,9 @@ class Request:
         In order; images stand before the words about them.
     system, max_tokens, effort, schema
         As in the Messages API; ``schema`` is a JSON schema for the answer.
+    cached_until
+        Up to which blocks the service is to keep what it has read, each as (message, block)
+        counted from 0; (-1, 0) is the system prompt.
     """
 
     model_id: str
@@ -54,16 +60,12 @@ class Request:
     system: str | None = None
     effort: str | None = None
     schema: dict[str, Any] | None = None
+    cached_until: frozenset[tuple[int, int]] = frozenset()
 
     @property
-    def images(self) -> tuple[PreparedImage, ...]:
+    def images(self) -> tuple[SentImage, ...]:
         """The pictures of all messages, in order."""
-        return tuple(
-            block
-            for message in self.messages
-            for block in message.blocks
-            if not isinstance(block, str)
-        )
+        return images_of(self.messages)
 
     @property
     def sends_schema(self) -> bool:
@@ -99,13 +101,17 @@ class Request:
     def _body(self, *, abridged: bool) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model_id, "max_tokens": self.max_tokens}
         if self.system:
-            body["system"] = self.system
+            marked = [{"type": "text", "text": self.system, "cache_control": _KEPT}]
+            body["system"] = marked if (-1, 0) in self.cached_until else self.system
         body["messages"] = [
             {
                 "role": message.role,
-                "content": [self._block(b, abridged=abridged) for b in message.blocks],
+                "content": [
+                    self._block(block, (at, number), abridged=abridged)
+                    for number, block in enumerate(message.blocks)
+                ],
             }
-            for message in self.messages
+            for at, message in enumerate(self.messages)
         ]
         output: dict[str, Any] = {}
         if self.effort is not None:
@@ -116,16 +122,20 @@ class Request:
             body["output_config"] = output
         return body
 
-    def _block(self, block: str | PreparedImage, *, abridged: bool) -> dict[str, Any]:
+    def _block(
+        self, block: str | SentImage, place: tuple[int, int], *, abridged: bool
+    ) -> dict[str, Any]:
+        content_block: dict[str, Any]
         if isinstance(block, str):
-            return {"type": "text", "text": block}
-        data = block.base64() if not abridged else _abridge(block)
-        source = {"type": "base64", "media_type": block.media_type, "data": data}
-        content_block: dict[str, Any] = {"type": "image", "source": source}
-        if self.platform.takes_transformations:
+            content_block = {"type": "text", "text": block}
+        else:
+            content_block = {"type": "image", "source": _source(block, abridged=abridged)}
             # Pre-resized, so this never fires; if our sizes were wrong, the service says so
             # instead of silently moving every coordinate.
-            content_block["transformations"] = {"oversized_image": "error"}
+            if self.platform.takes_transformations and isinstance(block, PreparedImage):
+                content_block["transformations"] = {"oversized_image": "error"}
+        if place in self.cached_until:
+            content_block["cache_control"] = _KEPT
         return content_block
 
     def __repr__(self) -> str:
@@ -142,7 +152,7 @@ class Request:
 
 
 def build_request(
-    images: Sequence[PreparedImage],
+    images: Sequence[SentImage],
     prompt: str,
     *,
     model_id: str,
@@ -188,23 +198,22 @@ def build_request(
     return request
 
 
-def takes_schema(model: Model, platform: Platform) -> bool:
-    """Whether an answer's form can be sent as a schema to this model at this place."""
-    return model.structured_outputs and platform.structured_outputs
-
-
-def _images_of(messages: Iterable[RequestMessage]) -> tuple[PreparedImage, ...]:
+def images_of(messages: Iterable[RequestMessage]) -> tuple[SentImage, ...]:
+    """Return the pictures of messages, in order."""
     return tuple(
         block for message in messages for block in message.blocks if not isinstance(block, str)
     )
 
 
+def takes_schema(model: Model, platform: Platform) -> bool:
+    """Whether an answer's form can be sent as a schema to this model at this place."""
+    return model.structured_outputs and platform.structured_outputs
+
+
 def _labelled(
-    images: Sequence[PreparedImage], earlier: Sequence[RequestMessage] | None
-) -> Iterable[str | PreparedImage]:
-    before = sum(
-        not isinstance(block, str) for message in earlier or () for block in message.blocks
-    )
+    images: Sequence[SentImage], earlier: Sequence[RequestMessage] | None
+) -> Iterable[str | SentImage]:
+    before = len(images_of(earlier or ()))
     for number, image in enumerate(images, start=before + 1):
         # In a conversation more may follow, and what has been said is not said anew.
         if len(images) > 1 or earlier is not None:
@@ -245,13 +254,27 @@ def _is_whole(value: object) -> bool:
 def _check_size(request: Request) -> None:
     """Refuse a body that is larger than the platform takes, by the bytes it really has."""
     images, platform = request.images, request.platform
-    size = sum(image.base64_length for image in images)
+    size = sum(
+        image.base64_length
+        for image in images
+        if isinstance(image, PreparedImage) and not isinstance(image, UploadedImage)
+    )
     if size > platform.request_limit_bytes:
         raise LimitExceeded(
             f"a body of more than {size / 1e6:.1f} MB",
             limit=f"{platform.request_limit_bytes / 1e6:.0f} MB on {platform.name}",
             cure="send fewer or smaller pictures in one request",
         )
+
+
+def _source(image: SentImage, *, abridged: bool) -> dict[str, str]:
+    """Return how a picture travels: named by the service's id or an address, or spelled out."""
+    if isinstance(image, RemoteImage):
+        return {"type": "url", "url": image.url}
+    if isinstance(image, UploadedImage):
+        return {"type": "file", "file_id": image.file_id}
+    data = _abridge(image) if abridged else image.base64()
+    return {"type": "base64", "media_type": image.media_type, "data": data}
 
 
 def _abridge(image: PreparedImage) -> str:

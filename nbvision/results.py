@@ -21,7 +21,7 @@ from nbvision.findings import Findings
 from nbvision.geometry import Box, Point
 from nbvision.images import SourceImage
 from nbvision.markup import bundle, escape, figure, image_tag, one_line, plain, rich
-from nbvision.prepared import PreparedImage
+from nbvision.referenced import RemoteImage, SentImage
 from nbvision.request import Request
 from nbvision.response import Response, Usage
 
@@ -112,7 +112,7 @@ class Reply:
         return self.response.raw
 
     @property
-    def images(self) -> tuple[PreparedImage, ...]:
+    def images(self) -> tuple[SentImage, ...]:
         """The pictures as they were sent."""
         return self.request.images
 
@@ -213,7 +213,7 @@ class Detections:
         return self.reply.raw
 
     @property
-    def images(self) -> tuple[PreparedImage, ...]:
+    def images(self) -> tuple[SentImage, ...]:
         """The picture as it was sent."""
         return self.reply.images
 
@@ -372,8 +372,10 @@ def _scaled_box(box: Box, factor: float) -> Box:
     return Box(left, top, right, bottom, box.label)
 
 
-def _thumbnail(image: PreparedImage, number: int, count: int) -> rich:
+def _thumbnail(image: SentImage, number: int, count: int) -> rich:
     name = f"Image {number}: " if count > 1 else ""
+    if isinstance(image, RemoteImage):
+        return rich(f"<small>{escape(name + image.url)}</small>")
     words = f"{name}{image.source.source}, {image.fit.original} px"
     tag = image_tag(image.source.thumbnail(_THUMBNAIL), "image/jpeg", alt=words)
     return figure(tag, rich(f"<small>{escape(words)}</small>"))

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbvision as nv
-from nbvision.catalogue import find_model, find_platform, model_cost, models
+from nbvision.catalogue import find_model, model_cost, models
 from nbvision.errors import RequestError
 from nbvision.geometry import HIGH, STANDARD
+from nbvision.platforms import find_platform
 from nbvision.practice import played_models
 
 # id: tier, context, most output, input, output, cache read, released, earliest or certain end;

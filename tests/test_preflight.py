@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import nbvision as nv
-from nbvision.catalogue import find_model, find_platform
+from nbvision.catalogue import find_model
 from nbvision.errors import LimitExceeded
 from nbvision.geometry import Size
 from nbvision.images import SourceImage, open_image
+from nbvision.platforms import find_platform
 from nbvision.preflight import Task, _crops, check_images, estimate_request, text_tokens
 from nbvision.prompts import COMPARE, DESCRIBE, locate_prompt
 

@@ -16,10 +16,11 @@ from PIL import Image, ImageDraw, ImageFilter
 from PIL.PngImagePlugin import PngInfo
 
 import nbvision as nv
-from nbvision.catalogue import find_model, find_platform
+from nbvision.catalogue import find_model
 from nbvision.errors import LimitExceeded
 from nbvision.geometry import Fit
 from nbvision.images import open_image
+from nbvision.platforms import find_platform
 from nbvision.prepared import PreparedImage, _decoded, _is_flat, _lanczos, _resized, prepare_image
 
 STANDARD, HIGH = find_model("claude-haiku-4-5"), find_model("claude-opus-5-5")

@@ -30,8 +30,9 @@ from nbvision.backends.protocol import (
 )
 from nbvision.backends.reading import bounded, decoded, seconds_for
 from nbvision.backends.retrying import with_retries
-from nbvision.catalogue import DEFAULT_MODEL, find_platform
+from nbvision.catalogue import DEFAULT_MODEL
 from nbvision.errors import BackendError, NbvisionError, NotConnected, UnreadableAnswer
+from nbvision.platforms import find_platform
 from nbvision.request import Request
 
 __all__ = ["AnthropicBackend"]

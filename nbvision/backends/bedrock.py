@@ -29,8 +29,9 @@ from nbvision.backends.protocol import (
 )
 from nbvision.backends.reading import MOST_BYTES, bounded, decoded, seconds_for
 from nbvision.backends.retrying import with_retries
-from nbvision.catalogue import DEFAULT_BEDROCK_MODEL, find_platform
+from nbvision.catalogue import DEFAULT_BEDROCK_MODEL
 from nbvision.errors import NbvisionError, NotConnected, UnreadableAnswer
+from nbvision.platforms import find_platform
 from nbvision.request import Request
 
 __all__ = ["BedrockBackend"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from nbvision.catalogue import Platform
 from nbvision.errors import BackendError, Interrupted, NbvisionError, NotConnected, TimedOut
 from nbvision.markup import bundle, escape, rich
+from nbvision.platforms import Platform
 from nbvision.request import Request
 
 __all__ = [

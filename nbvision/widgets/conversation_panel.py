@@ -9,6 +9,7 @@ from nbvision.errors import LimitExceeded, RequestError
 from nbvision.images import SourceImage, open_image
 from nbvision.inspection import as_list, asked_of
 from nbvision.markup import bundle, plain, rich
+from nbvision.referenced import sources_of
 from nbvision.results import Reply
 from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Run
 from nbvision.widgets.messages import Message
@@ -151,7 +152,7 @@ class ConversationPanel(TakesUploads, Asks):
             if self._is_asking:
                 raise RequestError("a question is under way", cure="stop it first")
             last = self.chat.undo()
-            self._waiting = [*(image.source for image in last.images), *self._waiting]
+            self._waiting = [*sources_of(last.images), *self._waiting]
             self._run = None
             self._post_state()
             self._post("words", prompt=last.prompt)
@@ -180,7 +181,8 @@ class ConversationPanel(TakesUploads, Asks):
 
     def _on_hello(self, message: Message) -> None:
         super()._on_hello(message)
-        known = [*self.chat.images, *self._waiting]
+        said = (image for turn in self.chat.turns for image in sources_of(turn.images))
+        known = [*said, *self._waiting]
         self._in_background_once("pictures", lambda: self._post_pictures(known))
 
     def _take_upload(self, upload: str, name: str, data: bytes) -> None:
@@ -234,7 +236,7 @@ class ConversationPanel(TakesUploads, Asks):
         turns = [
             {
                 "prompt": turn.prompt,
-                "pictures": self._named([image.source for image in turn.images]),
+                "pictures": self._named(sources_of(turn.images)),
                 "first": turn.first_number,
                 "text": plain(turn.reply.text),
                 "model": plain(turn.reply.model),

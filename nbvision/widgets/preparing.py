@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from nbvision.catalogue import Model, Platform
+from nbvision.catalogue import Model
 from nbvision.images import SourceImage
+from nbvision.platforms import Platform
 from nbvision.prepared import PreparedImage, prepare_image
 
 __all__ = ["Preparing"]
@@ -42,7 +43,8 @@ class Preparing:
     Examples
     --------
     >>> from nbvision import samples
-    >>> from nbvision.catalogue import find_model, find_platform
+    >>> from nbvision.catalogue import find_model
+    >>> from nbvision.platforms import find_platform
     >>> from nbvision.images import open_image
     >>> made = []
     >>> work = Preparing(threading.RLock(), lambda action: action(), made.append, made.append)

@@ -7,11 +7,12 @@ from traitlets import Bunch, TraitType, observe
 
 from nbvision import inspection
 from nbvision.backends import Backend, connected, current
-from nbvision.catalogue import DEFAULT_MODEL, find_model, find_platform
+from nbvision.catalogue import DEFAULT_MODEL, find_model
 from nbvision.errors import NbvisionError, RequestError
 from nbvision.geometry import Box, Fit
 from nbvision.images import SourceImage, open_image
 from nbvision.markup import bundle, plain
+from nbvision.platforms import find_platform
 from nbvision.preflight import check_images
 from nbvision.prepared import PreparedImage
 from nbvision.previewing import Preview

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nbvision.catalogue import Model, Platform, dollars_in_words, model_cost
+from nbvision.catalogue import Model, dollars_in_words, model_cost
 from nbvision.findings import Finding, Findings
 from nbvision.geometry import Box, Fit
 from nbvision.images import SourceImage
 from nbvision.markup import plain
+from nbvision.platforms import Platform
 from nbvision.preflight import check_images
 from nbvision.prepared import PreparedImage
 
