@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import choices, folder, importing, pictures, preparing
+from benchmarks import choices, folder, importing, pictures, preparing, sending
 
 
 def report() -> Iterator[str]:
@@ -20,6 +20,7 @@ def report() -> Iterator[str]:
         yield from preparing.report(paths)
         yield from folder.report(paths)
         yield from choices.report(paths)
+    yield from sending.report()
     yield from importing.report()
 
 
