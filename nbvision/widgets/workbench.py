@@ -26,8 +26,8 @@ class Workbench(Panel):
     ----------
     root
         The folder to pick from; nothing outside it can be seen.
-    task
-        ``"describe"``, ``"compare"`` or ``"locate"``, to begin with.
+    prompt, task, system, max_tokens, effort
+        What the form begins with, as in `AskPanel`.
     model, backend
         Who would be asked; by default who is connected.
     max_bytes
@@ -44,6 +44,8 @@ class Workbench(Panel):
     ------
     ImageNotFound
         If there is no such folder.
+    RequestError
+        If there is no such task or effort.
 
     Examples
     --------
@@ -65,8 +67,12 @@ class Workbench(Panel):
         self,
         root: str | os.PathLike[str] = ".",
         *,
+        prompt: str | None = None,
         task: Literal["describe", "compare", "locate"] = "describe",
         model: str | None = None,
+        system: str | None = None,
+        max_tokens: int | None = None,
+        effort: str | None = None,
         backend: Backend | None = None,
         max_bytes: int = 100_000_000,
     ) -> None:
@@ -78,7 +84,8 @@ class Workbench(Panel):
             self.picker = ImagePicker(
                 root, model=self.preview_panel.model, max_bytes=max_bytes, inside=(self, "picker")
             )
-            self.ask_panel = AskPanel(task=task, **options, inside=(self, "ask"))
+            options |= {"prompt": prompt, "task": task, "system": system, "effort": effort}
+            self.ask_panel = AskPanel(**options, max_tokens=max_tokens, inside=(self, "ask"))
         except NbvisionError:
             self.close()
             raise

@@ -9,7 +9,7 @@ from PIL import Image
 from widget_comm import heard, say, until
 
 import nbvision as nv
-from nbvision.errors import ImageNotFound
+from nbvision.errors import ImageNotFound, RequestError
 from nbvision.results import Detections
 
 
@@ -30,6 +30,15 @@ def test_what_is_picked_is_previewed_and_asked_about() -> None:
     assert len(result) == 9
     assert made.result is result
     assert "red circle" in made._still()["text/plain"]
+
+
+def test_the_form_begins_with_what_was_given() -> None:
+    made = bench(prompt="Which shapes?", system="Be brief.", effort="low", max_tokens=900)
+    form = made.ask_panel
+    assert (form.prompt, form.system, form.effort) == ("Which shapes?", "Be brief.", "low")
+    assert form.max_tokens == 900
+    with pytest.raises(RequestError):
+        bench(effort="enormous")
 
 
 def test_a_fix_in_the_preview_is_what_is_asked_about() -> None:
