@@ -45,7 +45,7 @@ _PHOTO_QUALITIES = (90, 85, 80, 75, 65, 55)
 _FLAT_QUALITIES = (95, *_PHOTO_QUALITIES)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, weakref_slot=True)
 class PreparedImage:
     """What the model gets of a picture, byte for byte, and how places travel back.
 
