@@ -23,11 +23,12 @@
     │   ├── ServiceFailed     the service broke
     │   └── ConnectionLost    no complete reply arrived; it may have been billed
     │       └── TimedOut      the deadline passed first
-    └── AnswerError           it answered; we cannot use the answer
-        ├── Truncated         it stopped at max_tokens or at the context's end
-        ├── Refused           the model declined
-        ├── Interrupted       the stream ended before the answer did
-        └── UnreadableAnswer  it does not have the shape that was asked for
+    ├── AnswerError           it answered; we cannot use the answer
+    │   ├── Truncated         it stopped at max_tokens or at the context's end
+    │   ├── Refused           the model declined
+    │   ├── Interrupted       the stream ended before the answer did
+    │   └── UnreadableAnswer  it does not have the shape that was asked for
+    └── StoreFailed           the record of calls cannot be kept or read
 
 Each error keeps what is needed to act: ``value`` (what was found), ``limit`` (what is
 allowed) and ``cure`` (what to do). In a notebook these three lines are all that shows;
@@ -60,6 +61,7 @@ __all__ = [
     "RequestRejected",
     "ServiceFailed",
     "SpendLimitReached",
+    "StoreFailed",
     "TimedOut",
     "Truncated",
     "UnreadableAnswer",
@@ -262,3 +264,7 @@ class Interrupted(AnswerError):
 
 class UnreadableAnswer(AnswerError):
     """The answer does not have the shape that was asked for."""
+
+
+class StoreFailed(NbvisionError):
+    """The record of calls cannot be kept or read; what was written before is safe."""

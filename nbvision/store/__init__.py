@@ -1,0 +1,19 @@
+"""Every call of this person's notebooks, kept in one SQLite file: intents, answers, money."""
+
+from nbvision.store.notices import StoreNotice
+from nbvision.store.opening import OFF, open_store
+from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
+from nbvision.store.store import Store
+
+__all__ = [
+    "OFF",
+    "Ending",
+    "Intent",
+    "Kept",
+    "PastCall",
+    "SentPicture",
+    "Spent",
+    "Store",
+    "StoreNotice",
+    "open_store",
+]

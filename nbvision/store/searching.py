@@ -1,0 +1,104 @@
+"""Past calls found by words, model and time; quick among a million."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from nbvision.store import schema
+from nbvision.store.database import Database
+from nbvision.store.records import PastCall
+
+__all__ = ["PAST_COLUMNS", "index_words", "past_call", "search_statement"]
+
+PAST_COLUMNS = (
+    "number, asked_at, outcome, backend, model, sample, prompt, text, input_tokens, "
+    "output_tokens, dollars, most_dollars, seconds, attempts, error"
+)
+_BILLION = 1_000_000_000
+_MILLION = 1_000_000
+_WORD = re.compile(r"\w+")
+_AT_ONCE = 5000
+
+
+def past_call(row: tuple[Any, ...]) -> PastCall:
+    """Return a row of `PAST_COLUMNS` as a value."""
+    fields = dict(zip(PAST_COLUMNS.split(", "), row, strict=True))
+    dollars, most = fields["dollars"], fields["most_dollars"]
+    fields["asked_at"] = datetime.fromtimestamp(fields["asked_at"] / _MILLION, UTC)
+    fields["dollars"] = None if dollars is None else dollars / _BILLION
+    fields["most_dollars"] = None if most is None else most / _BILLION
+    return PastCall(**fields)
+
+
+def index_words(database: Database) -> bool:
+    """Bring the index of words up to date; return whether there is one.
+
+    Calls do not wait for it: it is written when somebody searches. A call that has not ended
+    is left out until it has.
+    """
+    if database.is_read_only:
+        return False
+    with database.writing() as connection:
+        if not schema.has_word_index(connection):
+            return False
+    count = _AT_ONCE
+    while count == _AT_ONCE:
+        with database.writing() as connection:
+            due = "SELECT number FROM calls WHERE is_indexed = 0 AND outcome <> 'unknown'"
+            rows = connection.execute(f"{due} ORDER BY number LIMIT {_AT_ONCE}").fetchall()
+            count = len(rows)
+            if rows:
+                ends = (rows[0][0], rows[-1][0])
+                which = "is_indexed = 0 AND outcome <> 'unknown' AND number BETWEEN ? AND ?"
+                connection.execute(
+                    "INSERT INTO words (rowid, prompt, text) "
+                    f"SELECT number, prompt, text FROM calls WHERE {which}",
+                    ends,
+                )
+                connection.execute(f"UPDATE calls SET is_indexed = 1 WHERE {which}", ends)
+    return True
+
+
+def search_statement(
+    search: str, model: str, since: int | None, limit: int, *, has_index: bool
+) -> tuple[str, list[Any]]:
+    """Return the question for past calls, newest first, and its values.
+
+    What the index does not hold, which is little, is looked through. Both parts come in order
+    and end at the limit, so that a word that is everywhere is not gathered whole.
+    """
+    conditions: list[tuple[str, Any]] = []
+    if model:
+        conditions.append(("model = ?", model))
+    if since is not None:
+        conditions.append(("asked_at >= ?", since))
+    more = "".join(f" AND {condition}" for condition, _ in conditions)
+    values = [value for _, value in conditions]
+    tail = "ORDER BY number DESC LIMIT ?"
+    if not search.strip():
+        return f"SELECT {PAST_COLUMNS} FROM calls WHERE 1{more} {tail}", [*values, limit]
+    through, patterns = _looked_through(search)
+    words = _WORD.findall(search)
+    if not has_index or not words:
+        statement = f"SELECT {PAST_COLUMNS} FROM calls WHERE {through}{more} {tail}"
+        return statement, [*patterns, *values, limit]
+    columns = PAST_COLUMNS.replace("prompt, text", "calls.prompt, calls.text")
+    by_index = (
+        f"SELECT {columns} FROM words CROSS JOIN calls ON calls.number = words.rowid "
+        f"WHERE words MATCH ?{more} ORDER BY words.rowid DESC LIMIT ?"
+    )
+    beside = f"SELECT {PAST_COLUMNS} FROM calls WHERE is_indexed = 0 AND {through}{more} {tail}"
+    statement = f"SELECT * FROM ({by_index}) UNION ALL SELECT * FROM ({beside}) {tail}"
+    match = " ".join(f'"{word}"*' for word in words)
+    return statement, [match, *values, limit, *patterns, *values, limit, limit]
+
+
+def _looked_through(search: str) -> tuple[str, list[str]]:
+    """Return a condition that every word stands somewhere in prompt or answer."""
+    patterns = []
+    for word in _WORD.findall(search) or [search.strip()]:
+        escaped = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+        patterns.append(f"%{escaped}%")
+    one = "(prompt LIKE ? ESCAPE '\\' OR text LIKE ? ESCAPE '\\')"
+    doubled = [pattern for pattern in patterns for _ in range(2)]
+    return " AND ".join([one] * len(patterns)), doubled

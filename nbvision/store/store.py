@@ -1,0 +1,415 @@
+"""The store: intent before sending, ending after; answers given again; history and money."""
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from sqlite3 import Connection
+from typing import Any
+
+from nbvision.errors import BudgetExceeded, StoreFailed
+from nbvision.store import schema
+from nbvision.store.database import Database
+from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
+from nbvision.store.searching import PAST_COLUMNS, index_words, past_call, search_statement
+
+__all__ = ["Store"]
+
+_BILLION = 1_000_000_000
+_MILLION = 1_000_000
+
+
+class Store:
+    """What this person's notebooks asked, what came back and what it cost.
+
+    Parameters
+    ----------
+    database
+        The file, opened; `open_store` finds it.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from nbvision.store import Ending, Intent, open_store
+    >>> folder = TemporaryDirectory()
+    >>> store = open_store({"NBVISION_DATA": folder.name})
+    >>> number = store.begin(Intent("a", "b", "anthropic", "anthropic", "claude-haiku-4-5", "Hi"))
+    >>> store.complete(number, Ending("answered", 0.25, message={"id": "msg_1"}))
+    >>> store.find("b", "a").message, store.spent().dollars
+    ({'id': 'msg_1'}, 0.25)
+    >>> store.close(); folder.cleanup()
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.path = database.path
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether a newer nbvision wrote it, so that it is not written."""
+        return self._database.is_read_only
+
+    def begin(self, intent: Intent, *, budget: str = "", limit: float | None = None) -> int:
+        """Keep that a call is about to be sent, and return its number.
+
+        Parameters
+        ----------
+        intent
+            The call.
+        budget, limit
+            The name of the budget it is paid from, and how much that may come to in US dollars.
+            Checked and taken in one step, so that two kernels cannot both take the last cent.
+
+        Raises
+        ------
+        BudgetExceeded
+            If what was spent, what is under way and this call at its worst are more than that.
+        StoreFailed
+            If it cannot be written; nothing should be sent then.
+        """
+        most = _billionths(intent.most_dollars)
+        new = [(p.name, p.thumbnail) for p in self._unseen(intent.pictures) if p.thumbnail]
+        thumbnails = [(name, make()) for name, make in new]
+        with self._database.writing() as connection:
+            if budget:
+                _take(connection, budget, most, limit)
+            row = {
+                "asked_at": _now(),
+                "name": intent.name,
+                "exact": intent.exact,
+                "sample": intent.sample,
+                "backend": intent.backend,
+                "place": intent.place,
+                "model": intent.model,
+                "parameters": _json(intent.parameters),
+                "messages": _json(intent.messages),
+                "prompt": _storable(intent.prompt),
+                "most_dollars": most,
+                "budget": budget or None,
+            }
+            number = _insert(connection, "calls", row)
+            connection.executemany(
+                "INSERT OR IGNORE INTO pictures (name, thumbnail) VALUES (?, ?)", thumbnails
+            )
+            connection.executemany(
+                "INSERT INTO call_pictures (call, position, name, source, fit) "
+                "VALUES (?, ?, ?, ?, ?)",
+                [
+                    (number, position, picture.name, _storable(picture.source), _json(picture.fit))
+                    for position, picture in enumerate(intent.pictures)
+                ],
+            )
+        return number
+
+    def complete(self, number: int, ending: Ending) -> None:
+        """Keep how a call ended; what a budget had taken for it becomes what it cost.
+
+        Raises
+        ------
+        StoreFailed
+            If it cannot be written.
+        """
+        message, text = ending.message, _storable(ending.text)
+        dollars = _billionths(ending.dollars)
+        row = {
+            "outcome": ending.outcome,
+            "dollars": dollars,
+            "seconds": ending.seconds,
+            "attempts": ending.attempts,
+            "input_tokens": ending.input_tokens,
+            "output_tokens": ending.output_tokens,
+            "cache_read_tokens": ending.cache_read_tokens,
+            "cache_write_tokens": ending.cache_write_tokens,
+            "answered_by": _storable(ending.answered_by),
+            "request_id": ending.request_id,
+            "text": text,
+            "message": None if message is None else _json(message),
+            "error": _storable(ending.error),
+        }
+        with self._database.writing() as connection:
+            (known,) = connection.execute(
+                f"UPDATE calls SET {', '.join(f'{column} = ?' for column in row)} "
+                "WHERE number = ? AND outcome = 'unknown' RETURNING budget, most_dollars",
+                (*row.values(), number),
+            ).fetchall() or [(None, None)]
+            budget, most = known
+            if budget is not None and dollars is not None:
+                connection.execute(
+                    "UPDATE budgets SET spent = spent + ? WHERE name = ?",
+                    (dollars - (most or 0), budget),
+                )
+
+    def find(self, exact: str, name: str = "", *, sample: int = 0) -> Kept | None:
+        """Return the newest whole and usable answer to a request; None if there is none.
+
+        Parameters
+        ----------
+        exact, name
+            The request's names; see `Fingerprint`. One may be empty.
+        sample
+            Which of several independent answers.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be read.
+        """
+        for column, value in (("exact", exact), ("name", name)):
+            found = value and self._database.rows(
+                "SELECT number, asked_at, message, request_id FROM calls "
+                f"WHERE {column} = ? AND sample = ? AND outcome = 'answered' "
+                "ORDER BY number DESC LIMIT 1",
+                (value, sample),
+            )
+            if found and (message := _read_json(found[0][2])) is not None:
+                number, asked_at, _, request_id = found[0]
+                return Kept(number, _time(asked_at), message, request_id)
+        return None
+
+    def disown(self, number: int) -> None:
+        """Keep an answer, but never give it again: it turned out not to be usable."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE calls SET outcome = 'unreadable' WHERE number = ? AND outcome = 'answered'",
+                (number,),
+            )
+
+    def history(
+        self,
+        search: str = "",
+        *,
+        model: str = "",
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> list[PastCall]:
+        """Return past calls, the newest first.
+
+        Parameters
+        ----------
+        search
+            Words that stand in the prompt or the answer, each by its beginning.
+        model
+            Only calls to this model id.
+        since
+            Only calls from then on.
+        limit
+            How many at most.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be read.
+        """
+        has_index = False
+        if search.strip():
+            has_index = index_words(self._database)
+        moment = None if since is None else _microseconds(since)
+        statement, values = search_statement(search, model, moment, limit, has_index=has_index)
+        return [past_call(row) for row in self._database.rows(statement, values)]
+
+    def details(self, number: int) -> dict[str, Any] | None:
+        """Return all that is kept of one call but its pictures; None if it is not there."""
+        rows = self._database.rows(
+            f"SELECT {PAST_COLUMNS}, parameters, messages, message, request_id, answered_by "
+            "FROM calls WHERE number = ?",
+            (number,),
+        )
+        if not rows:
+            return None
+        *past, parameters, messages, message, request_id, answered_by = rows[0]
+        return {
+            "call": past_call(tuple(past)),
+            "parameters": _read_json(parameters),
+            "messages": _read_json(messages),
+            "message": _read_json(message),
+            "request_id": request_id,
+            "answered_by": answered_by,
+        }
+
+    def pictures(self, number: int) -> list[tuple[SentPicture, bytes | None]]:
+        """Return the pictures of a call, each with its thumbnail as JPEG if there is one."""
+        rows = self._database.rows(
+            "SELECT sent.name, source, fit, thumbnail FROM call_pictures AS sent "
+            "LEFT JOIN pictures ON pictures.name = sent.name WHERE call = ? ORDER BY position",
+            (number,),
+        )
+        return [
+            (SentPicture(name, source, _read_json(fit) or {}), thumbnail)
+            for name, source, fit, thumbnail in rows
+        ]
+
+    def forget(
+        self,
+        numbers: Iterable[int] = (),
+        *,
+        before: datetime | None = None,
+        all: bool = False,  # noqa: A002 - reads as a word
+    ) -> int:
+        """Delete calls, and thumbnails that no other call has; return how many.
+
+        What they cost stays counted in their budgets. The text is overwritten on the disk.
+
+        Parameters
+        ----------
+        numbers
+            Which calls.
+        before
+            Also all that are older.
+        all
+            Everything.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be written.
+        """
+        wanted = list(numbers)
+        end = math.inf if all else -1 if before is None else _microseconds(before)
+        with self._database.writing() as connection:
+            connection.execute("CREATE TEMP TABLE gone AS SELECT number FROM calls WHERE 0")
+            connection.executemany("INSERT INTO gone VALUES (?)", [(n,) for n in wanted])
+            connection.execute(
+                "INSERT INTO gone SELECT number FROM calls WHERE asked_at < ?", (end,)
+            )
+            if schema.has_word_index(connection):
+                connection.execute(
+                    "INSERT INTO words (words, rowid, prompt, text) "
+                    "SELECT 'delete', number, prompt, text FROM calls "
+                    "WHERE is_indexed AND number IN gone"
+                )
+                # A deleted word stays in the index until its parts are joined.
+                connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+            connection.execute("DELETE FROM call_pictures WHERE call IN gone")
+            count = connection.execute("DELETE FROM calls WHERE number IN gone").rowcount
+            connection.execute(
+                "DELETE FROM pictures WHERE name NOT IN (SELECT name FROM call_pictures)"
+            )
+            connection.execute("DROP TABLE gone")
+        # The log still holds the pages as they were.
+        self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        return count
+
+    def spent(self, *, since: datetime | None = None) -> Spent:
+        """Return what calls have cost, by what is still kept of them.
+
+        Parameters
+        ----------
+        since
+            Only calls from then on.
+        """
+        start = 0 if since is None else _microseconds(since)
+        (row,) = self._database.rows(
+            "SELECT total(dollars), total(coalesce(dollars, most_dollars)), "
+            "count(*) - count(dollars) FROM calls WHERE asked_at >= ?",
+            (start,),
+        )
+        return Spent(row[0] / _BILLION, row[1] / _BILLION, row[2])
+
+    def spent_of(self, budget: str) -> float:
+        """Return what a budget has given in US dollars, what is under way at its worst."""
+        rows = self._database.rows("SELECT spent FROM budgets WHERE name = ?", (budget,))
+        return rows[0][0] / _BILLION if rows else 0.0
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        self._database.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self.path.name!r})"
+
+    def _unseen(self, pictures: Iterable[SentPicture]) -> list[SentPicture]:
+        by_name = {picture.name: picture for picture in pictures}
+        marks = ", ".join("?" * len(by_name))
+        seen = {
+            name
+            for (name,) in self._database.rows(
+                f"SELECT name FROM pictures WHERE name IN ({marks})",
+                tuple(by_name),
+            )
+        }
+        return [picture for name, picture in by_name.items() if name not in seen]
+
+
+def _take(connection: Connection, budget: str, most: int | None, limit: float | None) -> None:
+    """Take the worst a call can cost out of a budget, or refuse it."""
+    rows = connection.execute("SELECT spent FROM budgets WHERE name = ?", (budget,)).fetchall()
+    spent = rows[0][0] if rows else 0
+    allowed = None if limit is None else _billionths(limit)
+    if allowed is not None and (most is None or spent + most > allowed):
+        raise over_budget(spent / _BILLION, None if most is None else most / _BILLION, limit or 0.0)
+    connection.execute(
+        "INSERT INTO budgets VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET spent = spent + ?",
+        (budget, most or 0, most or 0),
+    )
+
+
+def over_budget(spent: float, asked: float | None, limit: float) -> BudgetExceeded:
+    """Return the refusal that says spent, asked, left and cure."""
+    if asked is None:
+        return BudgetExceeded(
+            "a call whose price is not known, so that no budget can hold it",
+            limit=f"${limit:.2f}, of which ${spent:.4f} is spent",
+            cure="choose a model with a price (nv.models()), or connect without budget=",
+        )
+    left = max(0.0, limit - spent)
+    return BudgetExceeded(
+        f"a call that could cost ${asked:.4f}",
+        limit=f"${limit:.2f}, of which ${spent:.4f} is spent or under way and ${left:.4f} left",
+        cure=f"lower max_tokens, or raise the budget: nv.connect(budget={spent + asked:.2f})",
+    )
+
+
+def _insert(connection: Connection, table: str, row: Mapping[str, Any]) -> int:
+    marks = ", ".join("?" * len(row))
+    statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"
+    number = connection.execute(statement, tuple(row.values())).lastrowid
+    if number is None:
+        raise StoreFailed("the record of calls gave no number")
+    return number
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON; a number that is none becomes null, for JSON has no such."""
+    try:
+        return json.dumps(value, allow_nan=False, sort_keys=True)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False, sort_keys=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read_json(text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _storable(text: str) -> str:
+    """Return text that SQLite takes: half a character has no UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _billionths(dollars: float | None) -> int | None:
+    return None if dollars is None else math.ceil(dollars * _BILLION - 1e-6)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _microseconds(moment: datetime) -> int:
+    # A moment without a zone is this machine's.
+    return round(moment.timestamp() * _MILLION)
+
+
+def _time(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / _MILLION, UTC)
