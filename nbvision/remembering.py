@@ -1,0 +1,378 @@
+"""A call that was made before is answered from what is kept; any other is kept.
+
+Before anything is sent, the intent is written; after the answer, how it ended. A kernel killed
+between the two leaves a call of unknown outcome, which is the truth of it. Identical calls
+under way at once in this process become one.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from nbvision.budget import most_dollars
+from nbvision.catalogue import find_model, model_cost
+from nbvision.errors import (
+    AnswerError,
+    BackendError,
+    Interrupted,
+    NbvisionError,
+    NotConnected,
+    Refused,
+    StoreFailed,
+    Truncated,
+)
+from nbvision.fingerprint import Fingerprint, picture_name, words_of
+from nbvision.keeping import Keeping
+from nbvision.markup import one_line
+from nbvision.referenced import RemoteImage, SentImage
+from nbvision.request import Request
+from nbvision.response import Response, parse_response, require_usable
+from nbvision.results import Cost
+from nbvision.store import Ending, Intent, SentPicture, Store
+from nbvision.store.notices import notice
+from nbvision.store.opening import memory_store
+
+__all__ = ["Remembered", "cost_of", "remembered"]
+
+_THUMBNAIL = 160
+
+Ask = Callable[[Callable[[str], None]], Response]
+"""Sends a request and returns the answer; tells what it is given of each further attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An answer, and whether it is new.
+
+    Attributes
+    ----------
+    response
+        The answer, whole and usable.
+    seconds
+        From asking to the last word; next to nothing for one that was kept.
+    from_store
+        When it was asked for, if it was not asked for now; in UTC.
+    disown
+        Keeps the answer from being given again.
+    """
+
+    response: Response
+    seconds: float
+    from_store: datetime | None
+    disown: Callable[[], None]
+
+
+class _UnderWay:
+    """A call that somebody in this process waits for."""
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+        self.result: Remembered | None = None
+        self.error: NbvisionError | None = None
+
+
+_lock = threading.Lock()
+_under_way: dict[tuple[str, int], _UnderWay] = {}
+
+
+def _begin_anew() -> None:
+    """Forget in a forked child what only the parent waits for."""
+    global _lock  # noqa: PLW0603 - a thread of the parent may have held it
+    _lock = threading.Lock()
+    _under_way.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
+def remembered(
+    request: Request,
+    ask: Ask,
+    *,
+    keeping: Keeping,
+    backend: str,
+    address: str = "",
+    sample: int = 0,
+    refresh: bool = False,
+) -> Remembered:
+    """Return the kept answer to a request, or ask and keep it.
+
+    Parameters
+    ----------
+    request
+        What would be sent.
+    ask
+        Sends it.
+    keeping
+        What is kept, and where.
+    backend, address
+        Who answers, and where, if that is not the service's own address.
+    sample
+        Which of several independent answers.
+    refresh
+        Ask in any case; both answers are kept, and the new one is given from then on.
+
+    Raises
+    ------
+    NotConnected
+        If nothing may be sent and there is no kept answer.
+    BudgetExceeded
+        If the call at its worst is more than the budget has left.
+    StoreFailed
+        If the intent cannot be written; nothing was sent.
+    BackendError, AnswerError
+        As asking does.
+    """
+    if not (keeping.is_on or keeping.budget or keeping.is_offline):
+        started = time.monotonic()
+        response = require_usable(ask(_nothing))
+        return Remembered(response, time.monotonic() - started, None, lambda: None)
+    call = _Call(request, keeping, backend, address, sample)
+    while True:
+        if not refresh and (kept := call.kept()) is not None:
+            return kept
+        if keeping.is_offline:
+            raise _missing(call.intent)
+        if refresh or not keeping.is_on:
+            return call.ask(ask)
+        mine = _UnderWay()
+        with _lock:
+            other = _under_way.setdefault(call.key, mine)
+        if other is mine:
+            return _lead(call, ask, mine)
+        other.is_over.wait()
+        if other.result is not None:
+            return other.result
+        if other.error is not None:
+            raise other.error.with_traceback(None)
+        # The other was stopped, which says nothing of this one: look and ask again.
+
+
+def cost_of(response: Response) -> Cost:
+    """Return what an answer cost by the catalogue."""
+    model, usage = find_model(response.model), response.usage
+    dollars = model_cost(
+        model,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+    return Cost(dollars, model.note)
+
+
+def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
+    try:
+        result = call.ask(ask)
+        # Those who wait have not paid for it either.
+        mine.result = Remembered(result.response, 0.0, datetime.now(UTC), result.disown)
+    except Interrupted:
+        raise
+    except NbvisionError as error:
+        mine.error = error
+        raise
+    else:
+        return result
+    finally:
+        with _lock:
+            _under_way.pop(call.key, None)
+        mine.is_over.set()
+
+
+class _Call:
+    """One request, and what is kept of it."""
+
+    def __init__(
+        self, request: Request, keeping: Keeping, backend: str, address: str, sample: int
+    ) -> None:
+        self._request = request
+        self._keeping = keeping
+        self._store = keeping.store
+        self._fingerprint = Fingerprint(request, address)
+        self._backend = backend
+        self._sample = sample
+        self._intent: Intent | None = None
+        self.key = (self._fingerprint.exact, sample)
+
+    @property
+    def intent(self) -> Intent:
+        """The call as it is kept; made when it is needed."""
+        if self._intent is None:
+            self._intent = _intent_of(self._request, self._fingerprint, self._backend, self._sample)
+        return self._intent
+
+    def kept(self) -> Remembered | None:
+        """Return the kept answer, if there is one that may be given."""
+        if not self._fingerprint.is_known:
+            return None  # what lies at an address may be another picture by now
+        started = time.monotonic()
+        found = self._in_folder() or self._in_store()
+        if found is None:
+            return None
+        response, asked_at, disown = found
+        return Remembered(response, time.monotonic() - started, asked_at, disown)
+
+    def ask(self, ask: Ask) -> Remembered:
+        """Keep the intent, ask, and keep how it ended."""
+        store, budget = self._store, self._keeping.budget
+        if budget is not None and (store is None or store.is_read_only):
+            store = memory_store()
+        number = None
+        if store is not None and not store.is_read_only:
+            taken = {"budget": budget.name, "limit": budget.dollars} if budget else {}
+            number = store.begin(self.intent, **taken)  # type: ignore[arg-type]
+        asked_at, started, waits = datetime.now(UTC), time.monotonic(), [""]
+        try:
+            response = require_usable(ask(waits.append))
+        except BaseException as error:
+            ending = _broken_off(error, time.monotonic() - started, len(waits))
+            _complete(store, number, ending)
+            raise
+        seconds = time.monotonic() - started
+        _complete(store, number, _answered(response, seconds, len(waits)))
+        if self._keeping.replies is not None and self._fingerprint.is_known:
+            _write(lambda: self._write_to_folder(response, asked_at))
+        return Remembered(response, seconds, None, lambda: self._disown(store, number))
+
+    def _in_folder(self) -> tuple[Response, datetime, Callable[[], None]] | None:
+        folder = self._keeping.replies
+        found = None if folder is None else folder.read(self.intent)
+        if found is None:
+            return None
+        return found.response, found.asked_at, lambda: self._disown(None, None)
+
+    def _in_store(self) -> tuple[Response, datetime, Callable[[], None]] | None:
+        store = self._store
+        if store is None or self._keeping.is_offline:
+            return None
+        found = store.find(self._fingerprint.exact, sample=self._sample)
+        if found is None:
+            found = store.find("", self._fingerprint.name, sample=self._sample)
+        if found is None:
+            return None
+        try:
+            response = require_usable(parse_response(found.message, found.request_id))
+        except AnswerError:
+            return None
+        if self._keeping.replies is not None:
+            asked_at = found.asked_at
+            _write(lambda: self._write_to_folder(response, asked_at))
+        number = found.number
+        return response, found.asked_at, lambda: self._disown(store, number)
+
+    def _write_to_folder(self, response: Response, asked_at: datetime) -> None:
+        if self._keeping.replies is not None:
+            self._keeping.replies.write(self.intent, response, asked_at)
+
+    def _disown(self, store: Store | None, number: int | None) -> None:
+        if store is not None and number is not None:
+            _write(lambda: store.disown(number))
+        if self._keeping.replies is not None:
+            self._keeping.replies.remove(self.intent)
+
+
+def _intent_of(request: Request, names: Fingerprint, backend: str, sample: int) -> Intent:
+    words = words_of(request)
+    prompts = [
+        block
+        for message in request.messages[-1:]
+        for block in message.blocks
+        if isinstance(block, str)
+    ]
+    return Intent(
+        name=names.name,
+        exact=names.exact,
+        backend=backend,
+        place=request.platform.name,
+        model=request.model_id,
+        prompt=prompts[-1] if prompts else "",
+        sample=sample,
+        parameters={k: v for k, v in words.items() if k not in {"messages", "model"}},
+        messages=tuple(words["messages"]),
+        pictures=tuple(_sent(image) for image in request.images),
+        most_dollars=most_dollars(request),
+    )
+
+
+def _sent(image: SentImage) -> SentPicture:
+    if isinstance(image, RemoteImage):
+        # A signed address is a key to what lies there.
+        return SentPicture(picture_name(image), "a picture at an address")
+    fit = image.fit
+    return SentPicture(
+        name=picture_name(image),
+        source=image.source.source,
+        fit={
+            "original": list(fit.original),
+            "resized": list(fit.resized),
+            "crop_origin": list(fit.crop_origin),
+            "tier": fit.tier.name,
+        },
+        thumbnail=lambda: image.source.thumbnail(_THUMBNAIL),
+    )
+
+
+def _answered(response: Response, seconds: float, attempts: int) -> Ending:
+    return Ending(
+        outcome="answered",
+        dollars=cost_of(response).dollars,
+        seconds=seconds,
+        attempts=attempts,
+        text=response.text,
+        message=response.raw,
+        answered_by=response.model,
+        request_id=response.request_id,
+        input_tokens=response.usage.input_tokens,
+        output_tokens=response.usage.output_tokens,
+        cache_read_tokens=response.usage.cache_read_tokens,
+        cache_write_tokens=response.usage.cache_write_tokens,
+    )
+
+
+def _broken_off(error: BaseException, seconds: float, attempts: int) -> Ending:
+    """Return how a call ended that brought no answer; what it cost is often not known."""
+    said = error.value if isinstance(error, NbvisionError) else type(error).__name__
+    if isinstance(error, BackendError):
+        dollars = None if error.may_have_been_billed else 0.0
+        return Ending("failed", dollars, seconds, attempts, error=said, request_id=error.request_id)
+    if not isinstance(error, AnswerError):
+        return Ending("interrupted", None, seconds, attempts, error=said)
+    kinds = ((Refused, "refused"), (Truncated, "truncated"), (Interrupted, "interrupted"))
+    outcome = next((name for kind, name in kinds if isinstance(error, kind)), "unreadable")
+    if isinstance(error.response, Response):
+        whole = _answered(error.response, seconds, attempts)
+        return replace(whole, outcome=outcome, error=said)
+    return Ending(outcome, None, seconds, attempts, text=error.text, error=said)
+
+
+def _complete(store: Store | None, number: int | None, ending: Ending) -> None:
+    if store is not None and number is not None:
+        _write(lambda: store.complete(number, ending))
+
+
+def _write(action: Callable[[], object]) -> None:
+    """Keep something of an answer that is here: that it cannot be kept must not lose it."""
+    try:
+        action()
+    except StoreFailed as error:
+        notice(f"{error.value}; the answer itself is here")
+
+
+def _missing(intent: Intent) -> NotConnected:
+    pictures = ", ".join(picture.source for picture in intent.pictures)
+    about = f" about {pictures}" if pictures else ""
+    again = f", sample {intent.sample}" if intent.sample else ""
+    return NotConnected(
+        f'no stored reply to "{one_line(intent.prompt)[:100]}"{about[:200]}, '
+        f"asked of {intent.model}{again}",
+        limit="offline: only stored replies answer",
+        cure="run it once without offline=True, and keep the folder of replies",
+    )
+
+
+def _nothing(_: str) -> None:
+    """Count nothing."""
