@@ -107,11 +107,12 @@ def picture_name(image: SentImage) -> str:
 
     Examples
     --------
-    >>> picture_name(RemoteImage("https://example.org/door.jpg"))
-    'url:https://example.org/door.jpg'
+    >>> picture_name(RemoteImage("https://example.org/door.jpg"))[:12]
+    'url:0d0e0f9d'
     """
     if isinstance(image, RemoteImage):
-        return f"url:{image.url}"
+        # An address may be signed, and is a key then.
+        return f"url:{hashlib.sha256(image.url.encode()).hexdigest()}"
     if image.media_type != "image/png":
         return _exact_name(image)
     return _once(image, "rgb", lambda: _pixels_name(image))

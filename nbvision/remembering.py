@@ -6,6 +6,7 @@ under way at once in this process become one.
 """
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +39,8 @@ from nbvision.store.opening import memory_store
 __all__ = ["Remembered", "cost_of", "remembered"]
 
 _THUMBNAIL = 160
+# The forms that Anthropic and AWS use; what has another could be anything, a key included.
+_REQUEST_ID = re.compile(r"req_\w{1,48}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Ask = Callable[[Callable[[str], None]], Response]
 """Sends a request and returns the answer; tells what it is given of each further attempt."""
@@ -300,7 +303,6 @@ def _intent_of(request: Request, names: Fingerprint, backend: str, sample: int) 
 
 def _sent(image: SentImage) -> SentPicture:
     if isinstance(image, RemoteImage):
-        # A signed address is a key to what lies there.
         return SentPicture(picture_name(image), "a picture at an address")
     fit = image.fit
     return SentPicture(
@@ -325,7 +327,7 @@ def _answered(response: Response, seconds: float, attempts: int) -> Ending:
         text=response.text,
         message=response.raw,
         answered_by=response.model,
-        request_id=response.request_id,
+        request_id=_known_form(response.request_id),
         input_tokens=response.usage.input_tokens,
         output_tokens=response.usage.output_tokens,
         cache_read_tokens=response.usage.cache_read_tokens,
@@ -335,10 +337,13 @@ def _answered(response: Response, seconds: float, attempts: int) -> Ending:
 
 def _broken_off(error: BaseException, seconds: float, attempts: int) -> Ending:
     """Return how a call ended that brought no answer; what it cost is often not known."""
-    said = error.value if isinstance(error, NbvisionError) else type(error).__name__
+    said = error.value if isinstance(error, AnswerError) else type(error).__name__
     if isinstance(error, BackendError):
+        # Not the service's words: some repeat the key that they refuse.
+        said += f" (status {error.status})" if error.status else ""
         dollars = None if error.may_have_been_billed else 0.0
-        return Ending("failed", dollars, seconds, attempts, error=said, request_id=error.request_id)
+        named = _known_form(error.request_id)
+        return Ending("failed", dollars, seconds, attempts, error=said, request_id=named)
     if not isinstance(error, AnswerError):
         return Ending("interrupted", None, seconds, attempts, error=said)
     kinds = ((Refused, "refused"), (Truncated, "truncated"), (Interrupted, "interrupted"))
@@ -347,6 +352,10 @@ def _broken_off(error: BaseException, seconds: float, attempts: int) -> Ending:
         whole = _answered(error.response, seconds, attempts)
         return replace(whole, outcome=outcome, error=said)
     return Ending(outcome, None, seconds, attempts, text=error.text, error=said)
+
+
+def _known_form(request_id: str | None) -> str | None:
+    return request_id if request_id and _REQUEST_ID.fullmatch(request_id) else None
 
 
 def _complete(store: Store | None, number: int | None, ending: Ending) -> None:

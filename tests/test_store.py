@@ -184,7 +184,7 @@ def test_a_budget_holds_what_is_under_way_at_its_worst(store: Store) -> None:
     with pytest.raises(BudgetExceeded) as caught:
         store.begin(asked, budget="lesson", limit=1.0)
     words = str(caught.value)
-    for part in ("$0.4000", "$1.00", "$0.8000 is spent", "$0.2000 left", "nv.connect(budget=1.20)"):
+    for part in ("$0.4000", "$1.00", "$0.8000 is spent", "$0.2000 left", "nv.connect(budget=1.2)"):
         assert part in words
     assert len(store.history()) == 2
     store.complete(first, replace(ANSWER, dollars=0.1))
@@ -196,7 +196,7 @@ def test_budgets_are_apart_and_forgetting_calls_refills_none(store: Store) -> No
     asked = replace(INTENT, most_dollars=0.3)
     store.complete(store.begin(asked, budget="a", limit=1), ANSWER)
     assert (store.spent_of("a"), store.spent_of("b")) == (0.25, 0)
-    assert store.forget(all=True) == 1
+    assert store.forget(everything=True) == 1
     assert store.spent_of("a") == 0.25
 
 
@@ -403,7 +403,7 @@ def test_a_newer_file_is_read_and_not_written(store: Store) -> None:
     for write in (
         lambda: newer.begin(INTENT),
         lambda: newer.complete(1, ANSWER),
-        lambda: newer.forget(all=True),
+        lambda: newer.forget(everything=True),
         lambda: newer.disown(1),
     ):
         with pytest.raises(StoreFailed, match="newer nbvision"):

@@ -35,7 +35,7 @@ ROWS = [
     {"results", "previewing", "practice", "store"},
     {"budget", "replies_folder"},
     {"keeping"},
-    {"remembering", "history"},
+    {"remembering", "past_calls"},
     {"backends"},
     {"inspection"},
     {"exchange"},

@@ -212,20 +212,20 @@ class Store:
     def details(self, number: int) -> dict[str, Any] | None:
         """Return all that is kept of one call but its pictures; None if it is not there."""
         rows = self._database.rows(
-            f"SELECT {PAST_COLUMNS}, parameters, messages, message, request_id, answered_by "
+            f"SELECT {PAST_COLUMNS}, parameters, messages, message, request_id, place "
             "FROM calls WHERE number = ?",
             (number,),
         )
         if not rows:
             return None
-        *past, parameters, messages, message, request_id, answered_by = rows[0]
+        *past, parameters, messages, message, request_id, place = rows[0]
         return {
             "call": past_call(tuple(past)),
             "parameters": _read_json(parameters),
             "messages": _read_json(messages),
             "message": _read_json(message),
             "request_id": request_id,
-            "answered_by": answered_by,
+            "place": place,
         }
 
     def pictures(self, number: int) -> list[tuple[SentPicture, bytes | None]]:
@@ -245,7 +245,7 @@ class Store:
         numbers: Iterable[int] = (),
         *,
         before: datetime | None = None,
-        all: bool = False,  # noqa: A002 - reads as a word
+        everything: bool = False,
     ) -> int:
         """Delete calls, and thumbnails that no other call has; return how many.
 
@@ -257,8 +257,8 @@ class Store:
             Which calls.
         before
             Also all that are older.
-        all
-            Everything.
+        everything
+            All calls.
 
         Raises
         ------
@@ -266,7 +266,7 @@ class Store:
             If the file cannot be written.
         """
         wanted = list(numbers)
-        end = math.inf if all else -1 if before is None else _microseconds(before)
+        end = math.inf if everything else -1 if before is None else _microseconds(before)
         with self._database.writing() as connection:
             connection.execute("CREATE TEMP TABLE gone AS SELECT number FROM calls WHERE 0")
             connection.executemany("INSERT INTO gone VALUES (?)", [(n,) for n in wanted])
@@ -347,17 +347,18 @@ def _take(connection: Connection, budget: str, most: int | None, limit: float | 
 
 def over_budget(spent: float, asked: float | None, limit: float) -> BudgetExceeded:
     """Return the refusal that says spent, asked, left and cure."""
+    allowed = f"${limit:.2f}" if limit >= 1 else f"${limit:.4f}"
     if asked is None:
         return BudgetExceeded(
             "a call whose price is not known, so that no budget can hold it",
-            limit=f"${limit:.2f}, of which ${spent:.4f} is spent",
+            limit=f"{allowed}, of which ${spent:.4f} is spent",
             cure="choose a model with a price (nv.models()), or connect without budget=",
         )
-    left = max(0.0, limit - spent)
+    left, enough = max(0.0, limit - spent), math.ceil((spent + asked) * 100 - 1e-6) / 100
     return BudgetExceeded(
         f"a call that could cost ${asked:.4f}",
-        limit=f"${limit:.2f}, of which ${spent:.4f} is spent or under way and ${left:.4f} left",
-        cure=f"lower max_tokens, or raise the budget: nv.connect(budget={spent + asked:.2f})",
+        limit=f"{allowed}, of which ${spent:.4f} is spent or under way and ${left:.4f} left",
+        cure=f"lower max_tokens, or raise the budget: nv.connect(budget={enough})",
     )
 
 

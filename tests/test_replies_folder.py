@@ -1,0 +1,202 @@
+"""Replies beside the notebook: small files that git can hold, and that nobody need trust."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wire import MESSAGE
+
+from nbvision.errors import StoreFailed
+from nbvision.replies_folder import RepliesFolder
+from nbvision.response import parse_response
+from nbvision.store import Intent, SentPicture, StoreNotice, notices
+
+NAME = "0123456789abcdef" * 4
+THEN = datetime(2026, 11, 20, 23, 59, tzinfo=UTC)
+SHOWN = SentPicture("jpeg:12", "door.jpg", {"original": [9, 8]}, lambda: b"small")
+INTENT = Intent(
+    NAME, "exact", "practice", "practice", "practice-high", "Describe this image!\nBe brief.",
+    parameters={"max_tokens": 8192}, pictures=(SHOWN,),
+)  # fmt: skip
+TEXT = "A red door.\n\nAnd “a wall”, 壁 \ud83d\udeaa.".encode("utf-16", "surrogatepass").decode(
+    "utf-16"
+)
+ANSWER = parse_response({**MESSAGE, "content": [{"type": "text", "text": TEXT}]})
+
+
+@pytest.fixture(autouse=True)
+def _notices_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "_said", set())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RepliesFolder:
+    return RepliesFolder(tmp_path / "lesson.replies")
+
+
+@pytest.fixture
+def path(folder: RepliesFolder) -> Path:
+    return folder.write(INTENT, ANSWER, THEN)
+
+
+def test_what_is_written_is_read(folder: RepliesFolder) -> None:
+    assert folder.read(INTENT) is None
+    folder.write(INTENT, ANSWER, THEN)
+    found = folder.read(INTENT)
+    assert found is not None
+    assert found.response.text == TEXT
+    assert found.response.usage == ANSWER.usage
+    assert found.asked_at.date() == THEN.date()
+    assert folder.read(replace(INTENT, sample=1)) is None
+    assert folder.read(replace(INTENT, name="f" * 64)) is None
+    assert folder.problems() == []
+
+
+def test_a_file_reads_like_text_and_is_the_same_when_written_again(
+    folder: RepliesFolder, path: Path
+) -> None:
+    assert path.name == "describe-this-image-be-brief.0123456789abcdef.json"
+    data = path.read_text(encoding="utf-8")
+    found = json.loads(data)
+    assert list(found) == sorted(found)
+    assert found["message"]["content"][0]["text"] == TEXT.split("\n")
+    assert found["prompt"] == ["Describe this image!", "Be brief."]
+    assert '"A red door.",\n' in data
+    assert "壁" in data
+    assert "small" not in data
+    folder.write(INTENT, ANSWER, THEN.replace(hour=1))
+    assert path.read_text(encoding="utf-8") == data
+    assert [each.name for each in folder.path.iterdir()] == [path.name]
+
+
+def test_samples_lie_side_by_side(folder: RepliesFolder) -> None:
+    for sample in (0, 1, 2):
+        folder.write(replace(INTENT, sample=sample), ANSWER, THEN)
+    assert [each.name.split(".", 1)[1] for each in folder.files()] == [
+        "0123456789abcdef.json",
+        "0123456789abcdef.s1.json",
+        "0123456789abcdef.s2.json",
+    ]
+    assert folder.read(replace(INTENT, sample=2)) is not None
+
+
+def test_thumbnails_are_kept_if_asked_for(tmp_path: Path) -> None:
+    folder = RepliesFolder(tmp_path / "r", thumbnails=True)
+    found = json.loads(folder.write(INTENT, ANSWER, THEN).read_text())
+    assert found["pictures"] == [
+        {"name": "jpeg:12", "original": [9, 8], "source": "door.jpg", "thumbnail": "c21hbGw="}
+    ]
+
+
+@pytest.mark.parametrize("prompt", ["../../etc/passwd", "", "何ですか", "CON", "a" * 500, "\0"])
+def test_no_prompt_leads_out_of_the_folder(folder: RepliesFolder, prompt: str) -> None:
+    written = folder.write(replace(INTENT, prompt=prompt), ANSWER, THEN)
+    assert written.parent == folder.path
+    assert len(written.name) < 80
+    assert folder.read(replace(INTENT, prompt=prompt)) is not None
+
+
+def changed(**more: Any) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | more))
+
+    return change
+
+
+def message(**more: Any) -> Callable[[Path], None]:
+    lined = {**MESSAGE, "content": [{"type": "text", "text": ["A door."]}]}
+    return changed(message={**lined, **more})
+
+
+def conflict(path: Path) -> None:
+    path.write_text("<<<<<<< ours\n" + path.read_text(encoding="utf-8"))
+
+
+def huge(path: Path) -> None:
+    path.write_bytes(b" " * 9_000_000)
+
+
+def deep(path: Path) -> None:
+    path.write_text("[" * 100_000)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+
+
+DAMAGES = [
+    conflict,
+    huge,
+    deep,
+    pipe,
+    link,
+    lambda path: path.write_bytes(b"\xff\xfe"),
+    lambda path: path.write_text("null"),
+    lambda path: path.write_text('{"format": NaN}'),
+    changed(format="1"),
+    changed(name="f" * 64),
+    changed(sample=3),
+    changed(asked_on="<script>"),
+    changed(message=None),
+    changed(message={"content": "x"}),
+    message(content=[{"type": "text", "text": "not lines"}]),
+    message(content=[{"type": "text", "text": [1]}]),
+    message(content=[None]),
+    message(stop_reason="refusal"),
+    message(stop_reason="max_tokens"),
+    message(usage={"input_tokens": -1, "output_tokens": 1}),
+    message(role="user"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_no_good_reply_is_named_and_not_given(
+    folder: RepliesFolder, path: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(path)
+    with pytest.warns(StoreNotice, match=path.name):
+        assert folder.read(INTENT) is None
+    assert os.path.lexists(path)
+
+
+def test_problems_are_listed_for_the_whole_folder(folder: RepliesFolder, path: Path) -> None:
+    folder.write(replace(INTENT, sample=1), ANSWER, THEN)
+    conflict(path)
+    assert folder.problems() == [f"{path.name}: it is not JSON"]
+
+
+def test_what_cannot_be_read_is_kept_when_a_new_reply_comes(
+    folder: RepliesFolder, path: Path
+) -> None:
+    conflict(path)
+    data = path.read_bytes()
+    with pytest.warns(StoreNotice, match="kept as"):
+        folder.write(INTENT, ANSWER, THEN)
+    assert folder.read(INTENT) is not None
+    assert path.with_name(f"{path.name}.unusable").read_bytes() == data
+
+
+def test_a_newer_format_is_neither_given_nor_overwritten(folder: RepliesFolder, path: Path) -> None:
+    changed(format=2)(path)
+    data = path.read_bytes()
+    with pytest.warns(StoreNotice, match="newer nbvision"):
+        assert folder.read(INTENT) is None
+    with pytest.raises(StoreFailed, match="newer nbvision"):
+        folder.write(INTENT, ANSWER, THEN)
+    assert path.read_bytes() == data
+
+
+def test_a_folder_that_cannot_be_written_is_a_typed_error() -> None:
+    with pytest.raises(StoreFailed, match="cannot be written"):
+        RepliesFolder("/proc/nbvision").write(INTENT, ANSWER, THEN)
