@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nbvision.images import SourceImage, open_image
     from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
     from nbvision.matching import match_boxes
+    from nbvision.past_calls import forget, history
     from nbvision.prepared import PreparedImage
     from nbvision.request import Request
     from nbvision.results import Detections, Reply
@@ -56,6 +57,7 @@ _HOMES = {
     "images": ["SourceImage", "open_image"],
     "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
     "matching": ["match_boxes"],
+    "past_calls": ["forget", "history"],
     "prepared": ["PreparedImage"],
     "request": ["Request"],
     "results": ["Detections", "Reply"],
@@ -101,7 +103,9 @@ __all__ = [
     "estimate",
     "find_model",
     "fit",
+    "forget",
     "freeze_widgets",
+    "history",
     "locate",
     "match_boxes",
     "models",

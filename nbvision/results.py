@@ -4,8 +4,9 @@ Model text and labels are hostile input: they reach HTML escaped, pictures as pi
 display classes of IPython never, which would open a file or an address of that name.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, overload
 
 from nbvision.draw import (
@@ -76,6 +77,10 @@ class Reply:
         From sending to the last word.
     parsed
         With a schema: the answer as data, or as the pydantic model that was asked for.
+    from_store
+        When it was asked for, in UTC, if it is a stored answer that cost nothing now.
+    disown
+        Keeps the answer from being given again.
     """
 
     response: Response
@@ -85,6 +90,8 @@ class Reply:
     findings: Findings = field(default_factory=Findings)
     seconds: float = 0.0
     parsed: Any = None
+    from_store: datetime | None = None
+    disown: Callable[[], None] = field(default=lambda: None, compare=False)
 
     @property
     def text(self) -> str:
@@ -126,8 +133,13 @@ class Reply:
         said = "practice answer, not a language model's · " if self.backend == "practice" else ""
         return (
             f"{said}{plain(who)} · {usage.total_input_tokens:,} tokens in, "
-            f"{usage.output_tokens:,} out · {self.cost} · {self.seconds:.1f} s"
+            f"{usage.output_tokens:,} out · {self._paid()}"
         )
+
+    def _paid(self) -> str:
+        if self.from_store is None:
+            return f"{self.cost} · {self.seconds:.1f} s"
+        return f"stored, $0.00, from {self.from_store:%Y-%m-%d}"
 
     def __str__(self) -> str:
         return plain(self.text)
