@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import choices, folder, importing, pictures, preparing, sending
+from benchmarks import choices, folder, importing, pictures, preparing, sending, store
 
 
 def report() -> Iterator[str]:
@@ -21,6 +21,7 @@ def report() -> Iterator[str]:
         yield from folder.report(paths)
         yield from choices.report(paths)
     yield from sending.report()
+    yield from store.report()
     yield from importing.report()
 
 

@@ -138,7 +138,12 @@ def _make(path: Path) -> None:
             connection.execute("BEGIN IMMEDIATE")
             schema.migrate(connection)
             connection.execute("COMMIT")
-        draft.replace(path)
+        try:
+            os.link(draft, path)  # where two kernels make one at once, the first is kept
+        except FileExistsError:
+            pass
+        except OSError:
+            draft.replace(path)  # some disks have no links
     finally:
         draft.unlink(missing_ok=True)
 

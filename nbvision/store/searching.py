@@ -87,7 +87,10 @@ def search_statement(
         f"SELECT {columns} FROM words CROSS JOIN calls ON calls.number = words.rowid "
         f"WHERE words MATCH ?{more} ORDER BY words.rowid DESC LIMIT ?"
     )
-    beside = f"SELECT {PAST_COLUMNS} FROM calls WHERE is_indexed = 0 AND {through}{more} {tail}"
+    beside = (
+        f"SELECT {PAST_COLUMNS} FROM calls INDEXED BY calls_to_index "
+        f"WHERE is_indexed = 0 AND {through}{more} {tail}"
+    )
     statement = f"SELECT * FROM ({by_index}) UNION ALL SELECT * FROM ({beside}) {tail}"
     match = " ".join(f'"{word}"*' for word in words)
     return statement, [match, *values, limit, *patterns, *values, limit, limit]
