@@ -1,12 +1,12 @@
 """Past calls found by words, model and time; quick among a million."""
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from nbvision.store import schema
 from nbvision.store.database import Database
 from nbvision.store.records import PastCall
+from nbvision.store.values import BILLION, utc
 
 __all__ = ["PAST_COLUMNS", "index_words", "past_call", "search_statement"]
 
@@ -14,8 +14,6 @@ PAST_COLUMNS = (
     "number, asked_at, outcome, backend, model, sample, prompt, text, input_tokens, "
     "output_tokens, dollars, most_dollars, seconds, attempts, error"
 )
-_BILLION = 1_000_000_000
-_MILLION = 1_000_000
 _WORD = re.compile(r"\w+")
 _AT_ONCE = 5000
 
@@ -24,9 +22,9 @@ def past_call(row: tuple[Any, ...]) -> PastCall:
     """Return a row of `PAST_COLUMNS` as a value."""
     fields = dict(zip(PAST_COLUMNS.split(", "), row, strict=True))
     dollars, most = fields["dollars"], fields["most_dollars"]
-    fields["asked_at"] = datetime.fromtimestamp(fields["asked_at"] / _MILLION, UTC)
-    fields["dollars"] = None if dollars is None else dollars / _BILLION
-    fields["most_dollars"] = None if most is None else most / _BILLION
+    fields["asked_at"] = utc(fields["asked_at"])
+    fields["dollars"] = None if dollars is None else dollars / BILLION
+    fields["most_dollars"] = None if most is None else most / BILLION
     return PastCall(**fields)
 
 

@@ -1,10 +1,8 @@
 """The store: intent before sending, ending after; answers given again; history and money."""
 
-import json
 import math
-import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
@@ -13,11 +11,18 @@ from nbvision.store import schema
 from nbvision.store.database import Database
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
 from nbvision.store.searching import PAST_COLUMNS, index_words, past_call, search_statement
+from nbvision.store.values import (
+    BILLION,
+    billionths,
+    from_json,
+    microseconds_of,
+    now_microseconds,
+    storable,
+    to_json,
+    utc,
+)
 
 __all__ = ["Store"]
-
-_BILLION = 1_000_000_000
-_MILLION = 1_000_000
 
 
 class Store:
@@ -69,23 +74,23 @@ class Store:
         StoreFailed
             If it cannot be written; nothing should be sent then.
         """
-        most = _billionths(intent.most_dollars)
+        most = billionths(intent.most_dollars)
         new = [(p.name, p.thumbnail) for p in self._unseen(intent.pictures) if p.thumbnail]
         thumbnails = [(name, make()) for name, make in new]
         with self._database.writing() as connection:
             if budget:
                 _take(connection, budget, most, limit)
             row = {
-                "asked_at": _now(),
+                "asked_at": now_microseconds(),
                 "name": intent.name,
                 "exact": intent.exact,
                 "sample": intent.sample,
                 "backend": intent.backend,
                 "place": intent.place,
                 "model": intent.model,
-                "parameters": _json(intent.parameters),
-                "messages": _json(intent.messages),
-                "prompt": _storable(intent.prompt),
+                "parameters": to_json(intent.parameters),
+                "messages": to_json(intent.messages),
+                "prompt": storable(intent.prompt),
                 "most_dollars": most,
                 "budget": budget or None,
             }
@@ -97,7 +102,7 @@ class Store:
                 "INSERT INTO call_pictures (call, position, name, source, fit) "
                 "VALUES (?, ?, ?, ?, ?)",
                 [
-                    (number, position, picture.name, _storable(picture.source), _json(picture.fit))
+                    (number, position, picture.name, storable(picture.source), to_json(picture.fit))
                     for position, picture in enumerate(intent.pictures)
                 ],
             )
@@ -111,8 +116,8 @@ class Store:
         StoreFailed
             If it cannot be written.
         """
-        message, text = ending.message, _storable(ending.text)
-        dollars = _billionths(ending.dollars)
+        message, text = ending.message, storable(ending.text)
+        dollars = billionths(ending.dollars)
         row = {
             "outcome": ending.outcome,
             "dollars": dollars,
@@ -122,11 +127,11 @@ class Store:
             "output_tokens": ending.output_tokens,
             "cache_read_tokens": ending.cache_read_tokens,
             "cache_write_tokens": ending.cache_write_tokens,
-            "answered_by": _storable(ending.answered_by),
+            "answered_by": storable(ending.answered_by),
             "request_id": ending.request_id,
             "text": text,
-            "message": None if message is None else _json(message),
-            "error": _storable(ending.error),
+            "message": None if message is None else to_json(message),
+            "error": storable(ending.error),
         }
         with self._database.writing() as connection:
             (known,) = connection.execute(
@@ -163,9 +168,9 @@ class Store:
                 "ORDER BY number DESC LIMIT 1",
                 (value, sample),
             )
-            if found and (message := _read_json(found[0][2])) is not None:
+            if found and (message := from_json(found[0][2])) is not None:
                 number, asked_at, _, request_id = found[0]
-                return Kept(number, _time(asked_at), message, request_id)
+                return Kept(number, utc(asked_at), message, request_id)
         return None
 
     def disown(self, number: int) -> None:
@@ -205,7 +210,7 @@ class Store:
         has_index = False
         if search.strip():
             has_index = index_words(self._database)
-        moment = None if since is None else _microseconds(since)
+        moment = None if since is None else microseconds_of(since)
         statement, values = search_statement(search, model, moment, limit, has_index=has_index)
         return [past_call(row) for row in self._database.rows(statement, values)]
 
@@ -221,9 +226,9 @@ class Store:
         *past, parameters, messages, message, request_id, place = rows[0]
         return {
             "call": past_call(tuple(past)),
-            "parameters": _read_json(parameters),
-            "messages": _read_json(messages),
-            "message": _read_json(message),
+            "parameters": from_json(parameters),
+            "messages": from_json(messages),
+            "message": from_json(message),
             "request_id": request_id,
             "place": place,
         }
@@ -236,7 +241,7 @@ class Store:
             (number,),
         )
         return [
-            (SentPicture(name, source, _read_json(fit) or {}), thumbnail)
+            (SentPicture(name, source, from_json(fit) or {}), thumbnail)
             for name, source, fit, thumbnail in rows
         ]
 
@@ -266,7 +271,7 @@ class Store:
             If the file cannot be written.
         """
         wanted = list(numbers)
-        end = math.inf if everything else -1 if before is None else _microseconds(before)
+        end = math.inf if everything else -1 if before is None else microseconds_of(before)
         with self._database.writing() as connection:
             connection.execute("CREATE TEMP TABLE gone AS SELECT number FROM calls WHERE 0")
             connection.executemany("INSERT INTO gone VALUES (?)", [(n,) for n in wanted])
@@ -299,18 +304,18 @@ class Store:
         since
             Only calls from then on.
         """
-        start = 0 if since is None else _microseconds(since)
+        start = 0 if since is None else microseconds_of(since)
         (row,) = self._database.rows(
             "SELECT total(dollars), total(coalesce(dollars, most_dollars)), "
             "count(*) - count(dollars) FROM calls WHERE asked_at >= ?",
             (start,),
         )
-        return Spent(row[0] / _BILLION, row[1] / _BILLION, row[2])
+        return Spent(row[0] / BILLION, row[1] / BILLION, row[2])
 
     def spent_of(self, budget: str) -> float:
         """Return what a budget has given in US dollars, what is under way at its worst."""
         rows = self._database.rows("SELECT spent FROM budgets WHERE name = ?", (budget,))
-        return rows[0][0] / _BILLION if rows else 0.0
+        return rows[0][0] / BILLION if rows else 0.0
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -336,9 +341,9 @@ def _take(connection: Connection, budget: str, most: int | None, limit: float | 
     """Take the worst a call can cost out of a budget, or refuse it."""
     rows = connection.execute("SELECT spent FROM budgets WHERE name = ?", (budget,)).fetchall()
     spent = rows[0][0] if rows else 0
-    allowed = None if limit is None else _billionths(limit)
+    allowed = None if limit is None else billionths(limit)
     if allowed is not None and (most is None or spent + most > allowed):
-        raise over_budget(spent / _BILLION, None if most is None else most / _BILLION, limit or 0.0)
+        raise over_budget(spent / BILLION, None if most is None else most / BILLION, limit or 0.0)
     connection.execute(
         "INSERT INTO budgets VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET spent = spent + ?",
         (budget, most or 0, most or 0),
@@ -369,48 +374,3 @@ def _insert(connection: Connection, table: str, row: Mapping[str, Any]) -> int:
     if number is None:
         raise StoreFailed("the record of calls gave no number")
     return number
-
-
-def _json(value: Any) -> str:
-    """Return a value as JSON; a number that is none becomes null, for JSON has no such."""
-    try:
-        return json.dumps(value, allow_nan=False, sort_keys=True)
-    except ValueError:
-        return json.dumps(_finite(value), allow_nan=False, sort_keys=True)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _read_json(text: str | None) -> Any:
-    try:
-        return None if text is None else json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _storable(text: str) -> str:
-    """Return text that SQLite takes: half a character has no UTF-8."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _billionths(dollars: float | None) -> int | None:
-    return None if dollars is None else math.ceil(dollars * _BILLION - 1e-6)
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
-
-
-def _microseconds(moment: datetime) -> int:
-    # A moment without a zone is this machine's.
-    return round(moment.timestamp() * _MILLION)
-
-
-def _time(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds / _MILLION, UTC)

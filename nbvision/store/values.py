@@ -1,0 +1,109 @@
+"""Values on their way into the file and out of it: JSON, text, money and time."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+__all__ = [
+    "BILLION",
+    "MILLION",
+    "billionths",
+    "from_json",
+    "microseconds_of",
+    "now_microseconds",
+    "storable",
+    "to_json",
+    "utc",
+]
+
+BILLION = 1_000_000_000
+MILLION = 1_000_000
+
+
+def to_json(value: Any) -> str:
+    """Return a value as JSON; a number that is none becomes null, for JSON has no such.
+
+    Examples
+    --------
+    >>> to_json({"tokens": float("nan")})
+    '{"tokens": null}'
+    """
+    try:
+        return json.dumps(value, allow_nan=False, sort_keys=True)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False, sort_keys=True)
+
+
+def from_json(text: str | None) -> Any:
+    """Return what a text says; None for what is no JSON.
+
+    Examples
+    --------
+    >>> from_json('{"a": 1}'), from_json("{"), from_json(None)
+    ({'a': 1}, None, None)
+    """
+    try:
+        return None if text is None else json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def storable(text: str) -> str:
+    r"""Return text that SQLite takes: half a character has no UTF-8.
+
+    Examples
+    --------
+    >>> storable("a\ud800")
+    'a?'
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def billionths(dollars: float | None) -> int | None:
+    """Return US dollars in whole billionths, never too few.
+
+    Examples
+    --------
+    >>> billionths(0.0000423), billionths(None)
+    (42300, None)
+    """
+    # A hair less, so that 0.1 dollars, which no float is exactly, stay what they are.
+    return None if dollars is None else math.ceil(dollars * BILLION - 1e-6)
+
+
+def now_microseconds() -> int:
+    """Return the time in microseconds of UTC since 1970."""
+    return time.time_ns() // 1000
+
+
+def microseconds_of(moment: datetime) -> int:
+    """Return a moment in microseconds of UTC since 1970; one without a zone is local.
+
+    Examples
+    --------
+    >>> microseconds_of(datetime(1970, 1, 2, tzinfo=UTC))
+    86400000000
+    """
+    return round(moment.timestamp() * MILLION)
+
+
+def utc(microseconds: int) -> datetime:
+    """Return the moment, in UTC.
+
+    Examples
+    --------
+    >>> utc(86_400_000_000).isoformat()
+    '1970-01-02T00:00:00+00:00'
+    """
+    return datetime.fromtimestamp(microseconds / MILLION, UTC)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
