@@ -1,10 +1,10 @@
-"""``nbvision demo | practice``: the command line."""
+"""``nbvision demo | practice | replies | forget``: the command line."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from nbvision.errors import NbvisionError
+from nbvision.errors import NbvisionError, RequestError
 
 __all__ = ["main"]
 
@@ -36,6 +36,15 @@ def _parser() -> argparse.ArgumentParser:
     practice = commands.add_parser("practice", help="run the practice server for other clients")
     practice.add_argument("--port", type=int, default=0, help="0 takes a free one")
     practice.set_defaults(run=_practice)
+    replies = commands.add_parser("replies", help="check a folder of stored replies")
+    replies.add_argument("action", choices=["check"])
+    replies.add_argument("folder", type=Path)
+    replies.set_defaults(run=_replies)
+    forget = commands.add_parser("forget", help="delete past calls from this person's store")
+    forget.add_argument("numbers", type=int, nargs="*", help="as nv.history() shows them")
+    forget.add_argument("--before", metavar="DAY", help="such as 2026-11-01")
+    forget.add_argument("--everything", action="store_true")
+    forget.set_defaults(run=_forget)
     return parser
 
 
@@ -45,6 +54,27 @@ def _demo(options: argparse.Namespace) -> None:
     page = run_demo(options.output)
     print(f"Look at {page}")
     print("Next: make lab, then open notebooks/01_first_look.ipynb")
+
+
+def _replies(options: argparse.Namespace) -> None:
+    from nbvision.replies_folder import RepliesFolder
+
+    folder = RepliesFolder(options.folder)
+    count, problems = len(list(folder.files())), folder.problems()
+    if problems or not count:
+        raise RequestError(
+            "\n".join(problems) or f"no stored replies in {folder.path.name}",
+            limit=f"{count - len(problems)} of {count} are whole",
+            cure="ask again with a connection and replies= the same folder",
+        )
+    print(f"{count} stored repl{'y' if count == 1 else 'ies'}, all whole")
+
+
+def _forget(options: argparse.Namespace) -> None:
+    from nbvision.past_calls import forget
+
+    count = forget(*options.numbers, before=options.before, everything=options.everything)
+    print(f"{count} call{'' if count == 1 else 's'} forgotten")
 
 
 def _practice(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from other_server import other_server
 from PIL import Image
 
 import nbvision as nv
+from nbvision.cli import main
 from nbvision.errors import RequestError, StoreFailed
 from nbvision.past_calls import HistoryCall
 from nbvision.store import Ending, Intent, Store
@@ -152,3 +153,13 @@ def test_a_call_shows_itself(asked: Store) -> None:
     assert repr(call).startswith("HistoryCall(1, 'What is it?', ")
     assert "1 call, $" in shown(call)["text/plain"]
     assert asked.history("teal wall")[-1] == call.call
+
+
+def test_the_command_line_forgets(asked: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["forget", "1"]) == 0
+    assert main(["forget", "--everything"]) == 0
+    assert main(["forget"]) == 1
+    out = capsys.readouterr()
+    assert out.out == "1 call forgotten\n2 calls forgotten\n"
+    assert "nothing to forget" in out.err
+    assert asked.history() == []

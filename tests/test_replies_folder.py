@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from wire import MESSAGE
 
+from nbvision.cli import main
 from nbvision.errors import StoreFailed
 from nbvision.replies_folder import RepliesFolder
 from nbvision.response import parse_response
@@ -200,3 +201,15 @@ def test_a_newer_format_is_neither_given_nor_overwritten(folder: RepliesFolder, 
 def test_a_folder_that_cannot_be_written_is_a_typed_error() -> None:
     with pytest.raises(StoreFailed, match="cannot be written"):
         RepliesFolder("/proc/nbvision").write(INTENT, ANSWER, THEN)
+
+
+def test_the_command_line_checks_a_folder(
+    folder: RepliesFolder, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replies", "check", str(folder.path)]) == 0
+    conflict(path)
+    assert main(["replies", "check", str(folder.path)]) == 1
+    assert main(["replies", "check", str(folder.path.with_name("none"))]) == 1
+    said = capsys.readouterr()
+    assert said.out == "1 stored reply, all whole\n"
+    assert f"{path.name}: it is not JSON" in said.err
