@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from nbvision.budget import most_dollars
 from nbvision.catalogue import find_model, model_cost
@@ -32,7 +33,7 @@ from nbvision.referenced import RemoteImage, SentImage
 from nbvision.request import Request
 from nbvision.response import Response, parse_response, require_usable
 from nbvision.results import Cost
-from nbvision.store import Ending, Intent, SentPicture, Store
+from nbvision.store import Ending, Intent, SentPicture, Store, open_store
 from nbvision.store.notices import notice
 from nbvision.store.opening import memory_store
 
@@ -133,7 +134,7 @@ def remembered(
     if not (keeping.is_on or keeping.budget or keeping.is_offline):
         started = time.monotonic()
         response = require_usable(ask(_nothing))
-        return Remembered(response, time.monotonic() - started, None, lambda: None)
+        return Remembered(response, time.monotonic() - started, None, _Disowning())
     call = _Call(request, keeping, backend, address, sample)
     while True:
         if not refresh and (kept := call.kept()) is not None:
@@ -239,14 +240,16 @@ class _Call:
         _complete(store, number, _answered(response, seconds, len(waits)))
         if self._keeping.replies is not None and self._fingerprint.is_known:
             _write(lambda: self._write_to_folder(response, asked_at))
-        return Remembered(response, seconds, None, lambda: self._disown(store, number))
+        kept = number if store is self._store else None
+        return Remembered(response, seconds, None, self._disowning(kept))
 
     def _in_folder(self) -> tuple[Response, datetime, Callable[[], None]] | None:
         folder = self._keeping.replies
         found = None if folder is None else folder.read(self.intent)
         if found is None:
             return None
-        return found.response, found.asked_at, lambda: self._disown(None, None)
+        # A file that was there may be somebody's work: only refresh=True replaces it.
+        return found.response, found.asked_at, _Disowning()
 
     def _in_store(self) -> tuple[Response, datetime, Callable[[], None]] | None:
         store = self._store
@@ -264,18 +267,31 @@ class _Call:
         if self._keeping.replies is not None:
             asked_at = found.asked_at
             _write(lambda: self._write_to_folder(response, asked_at))
-        number = found.number
-        return response, found.asked_at, lambda: self._disown(store, number)
+        return response, found.asked_at, self._disowning(found.number)
 
     def _write_to_folder(self, response: Response, asked_at: datetime) -> None:
         if self._keeping.replies is not None:
             self._keeping.replies.write(self.intent, response, asked_at)
 
-    def _disown(self, store: Store | None, number: int | None) -> None:
+    def _disowning(self, number: int | None) -> "_Disowning":
+        folder = self._keeping.replies
+        return _Disowning(number, None if folder is None else folder.path_of(self.intent))
+
+
+@dataclass(frozen=True, slots=True)
+class _Disowning:
+    """Takes back what was kept of an answer; a value, so that replies may travel."""
+
+    number: int | None = None
+    file: Path | None = None
+
+    def __call__(self) -> None:
+        number, file = self.number, self.file
+        store = None if number is None else open_store()
         if store is not None and number is not None:
             _write(lambda: store.disown(number))
-        if self._keeping.replies is not None:
-            self._keeping.replies.remove(self.intent)
+        if file is not None:
+            file.unlink(missing_ok=True)
 
 
 def _intent_of(request: Request, names: Fingerprint, backend: str, sample: int) -> Intent:

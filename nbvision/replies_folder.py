@@ -75,7 +75,7 @@ class RepliesFolder:
 
         A file that cannot be used is left as it is, and a notice names it.
         """
-        path = self._path_of(intent)
+        path = self.path_of(intent)
         try:
             return _reply_in(_checked(path, intent.name, intent.sample))
         except FileNotFoundError:
@@ -93,7 +93,7 @@ class RepliesFolder:
         StoreFailed
             If it cannot be written, or a newer nbvision wrote what is there.
         """
-        path = self._path_of(intent)
+        path = self.path_of(intent)
         self._make_room(path, intent)
         text = json.dumps(
             self._contents(intent, response, asked_at),
@@ -120,11 +120,6 @@ class RepliesFolder:
                 draft.unlink()
         return path
 
-    def remove(self, intent: Intent) -> None:
-        """Take a reply away that turned out not to be usable."""
-        with suppress(OSError):
-            self._path_of(intent).unlink()
-
     def files(self) -> Iterator[Path]:
         """Yield the files of replies, by name."""
         with suppress(OSError):
@@ -144,7 +139,8 @@ class RepliesFolder:
     def __repr__(self) -> str:
         return f"RepliesFolder({self.path.name!r})"
 
-    def _path_of(self, intent: Intent) -> Path:
+    def path_of(self, intent: Intent) -> Path:
+        """Return the file of a request, which need not exist."""
         words = "-".join(re.findall(r"[a-z0-9]+", intent.prompt.lower())[:_WORDS_IN_NAME])
         start = words[:_LONGEST_WORDS].strip("-") or "call"
         sample = f".s{intent.sample}" if intent.sample else ""

@@ -38,6 +38,10 @@ _LONGEST_REPR = 60
 _MOST_THUMBNAILS = 6
 
 
+def _nothing() -> None:
+    """Take nothing back: nothing was kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """US dollars, as far as they are known.
@@ -91,7 +95,7 @@ class Reply:
     seconds: float = 0.0
     parsed: Any = None
     from_store: datetime | None = None
-    disown: Callable[[], None] = field(default=lambda: None, compare=False)
+    disown: Callable[[], None] = field(default=_nothing, compare=False)
 
     @property
     def text(self) -> str:

@@ -1,5 +1,6 @@
 """The store: nothing acknowledged is lost, nothing of another's is touched, nothing is deleted."""
 
+import _thread
 import os
 import shutil
 import sqlite3
@@ -578,6 +579,20 @@ def test_somebody_elses_lock_is_waited_for(store: Store) -> None:
     threading.Timer(0.6, lambda: other.execute("COMMIT")).start()
     store.begin(INTENT)
     other.close()
+    assert len(store.history()) == 2
+
+
+def test_waiting_for_a_lock_can_be_interrupted(store: Store) -> None:
+    store.begin(INTENT)
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        store.begin(INTENT)
+    assert time.monotonic() - started < 1.5
+    other.close()
+    store.begin(INTENT)
     assert len(store.history()) == 2
 
 
