@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lab check notebooks screenshots bench setup clean
+.PHONY: help demo test lab check notebooks screenshots soak bench setup clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ notebooks: setup  ## run the tutorials again and store what they show
 screenshots: setup  ## take the README's picture of the workbench again, in a real JupyterLab
 	$(BIN)/python tests/browser/environment.py
 	$(BIN)/python tests/browser/make_screenshots.py
+
+soak: setup  ## kill three hundred kernels while they ask, and count what is lost
+	$(BIN)/python tests/killing.py 300
 
 bench: setup  ## measure against what people would use instead
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -41,6 +41,8 @@ def describe(
     effort: str | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
+    refresh: bool = False,
+    sample: int = 0,
 ) -> Reply:
     """Ask for a description of a picture, or of several together.
 
@@ -62,6 +64,10 @@ def describe(
         Who answers; by default what `connect` chose last.
     on_text
         Called with each piece of text as it arrives; a notebook shows them by itself.
+    refresh
+        Ask anew even if there is a stored answer; both are kept.
+    sample
+        Which of several independent answers: each number has a stored answer of its own.
 
     Raises
     ------
@@ -80,7 +86,9 @@ def describe(
     >>> reply.model, reply.stop_reason
     ('practice-high', 'end_turn')
     """
-    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(
+        backend, model, system, max_tokens, effort, on_text, refresh=refresh, sample=sample
+    )
     return exchange(image, prompt or DESCRIBE, "describe", how)
 
 
@@ -94,6 +102,8 @@ def compare(
     effort: str | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
+    refresh: bool = False,
+    sample: int = 0,
 ) -> Reply:
     """Ask how pictures differ; they are labelled "Image 1:", "Image 2:" and so on.
 
@@ -103,7 +113,7 @@ def compare(
         Two or more pictures, each anything `open_image` takes.
     prompt
         The words; "How are these images different?" by default.
-    model, system, max_tokens, effort, backend, on_text
+    model, system, max_tokens, effort, backend, on_text, refresh, sample
         As in `describe`.
 
     Raises
@@ -128,7 +138,9 @@ def compare(
             limit="two or more",
             cure="give a list: nv.compare([first, second])",
         )
-    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(
+        backend, model, system, max_tokens, effort, on_text, refresh=refresh, sample=sample
+    )
     return exchange(found, prompt or COMPARE, "compare", how)
 
 
@@ -142,6 +154,8 @@ def locate(
     effort: str | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
+    refresh: bool = False,
+    sample: int = 0,
 ) -> Detections:
     """Find things in a picture; the boxes are in pixels of the original.
 
@@ -152,7 +166,7 @@ def locate(
         the boxes are in pixels of the picture it was cropped from.
     subject
         What to find: ``"every window"``.
-    model, system, max_tokens, effort, backend, on_text
+    model, system, max_tokens, effort, backend, on_text, refresh, sample
         As in `describe`.
 
     Raises
@@ -181,7 +195,9 @@ def locate(
         )
     if not str(subject).strip():
         raise RequestError("nothing to locate", cure='say what: nv.locate(image, "every window")')
-    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(
+        backend, model, system, max_tokens, effort, on_text, refresh=refresh, sample=sample
+    )
     source = open_image(as_list(image)[0])
     schema_is_sent = takes_schema(how.model, how.backend.platform)
     # The frame's size belongs in the words, and it is known from numbers alone.
@@ -202,6 +218,8 @@ def ask(
     effort: str | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
+    refresh: bool = False,
+    sample: int = 0,
 ) -> Reply:
     """Ask anything about one picture or several.
 
@@ -214,7 +232,7 @@ def ask(
     schema
         A JSON schema, or a pydantic model class; ``reply.parsed`` then holds the answer as
         JSON data or as an instance of the class, validated on this side in any case.
-    model, system, max_tokens, effort, backend, on_text
+    model, system, max_tokens, effort, backend, on_text, refresh, sample
         As in `describe`.
 
     Raises
@@ -234,7 +252,9 @@ def ask(
     >>> nv.ask(nv.samples.shapes, "every shape", schema=Shapes, backend=practice).parsed
     Shapes(count=9)
     """
-    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(
+        backend, model, system, max_tokens, effort, on_text, refresh=refresh, sample=sample
+    )
     if schema is None:
         return exchange(images, prompt, "ask", how)
     form = _json_schema(schema)
@@ -261,12 +281,17 @@ def _parsed(reply: Reply, schema: Mapping[str, Any] | type, form: dict[str, Any]
     from pydantic import BaseModel
     from pydantic import ValidationError as ModelError
 
-    data = read_json(reply.text)
+    try:
+        data = read_json(reply.text)
+    except UnreadableAnswer:
+        reply.disown()
+        raise
     try:
         if isinstance(schema, type) and issubclass(schema, BaseModel):
             return schema.model_validate(data)
         validate(data, form)
     except (SchemaError, ModelError) as error:
+        reply.disown()
         first = str(error).splitlines()[0]
         failure = UnreadableAnswer(
             f"the answer does not follow the schema: {first}",

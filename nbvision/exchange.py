@@ -1,21 +1,22 @@
 """One exchange: pictures and words go out, one reply comes back."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from nbvision.backends import Backend, current
 from nbvision.box_reader import read_boxes
-from nbvision.catalogue import Model, find_model, model_cost
+from nbvision.catalogue import Model, find_model
+from nbvision.errors import RequestError, UnreadableAnswer
 from nbvision.findings import Findings
 from nbvision.images import open_image
 from nbvision.inspection import as_list, prepare_all
 from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
 from nbvision.referenced import SentImage, require_seen, sources_of
+from nbvision.remembering import cost_of, remembered
 from nbvision.request import Request, RequestMessage, build_request, images_of
-from nbvision.response import Response, StreamReader, require_usable
+from nbvision.response import Response, StreamReader
 from nbvision.results import Cost, Detections, Reply
 
 __all__ = ["How", "exchange", "found_in"]
@@ -32,6 +33,8 @@ class How:
     max_tokens: int | None
     effort: str | None
     on_text: Callable[[str], None] | None
+    refresh: bool = False
+    sample: int = 0
 
     @classmethod
     def of(  # noqa: PLR0917 - called with one line of names, in this order
@@ -42,11 +45,16 @@ class How:
         max_tokens: int | None,
         effort: str | None,
         on_text: Callable[[str], None] | None,
+        *,
+        refresh: bool = False,
+        sample: int = 0,
     ) -> "How":
         """Return who is asked and how, from what a call was given."""
         asked = current(backend)
         chosen = model or asked.model
-        return cls(asked, chosen, find_model(chosen), system, max_tokens, effort, on_text)
+        _check_sample(sample)
+        known = find_model(chosen)
+        return cls(asked, chosen, known, system, max_tokens, effort, on_text, refresh, sample)
 
 
 def exchange(  # noqa: PLR0917 - the first five are every call's
@@ -99,15 +107,26 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
             schema=schema,
             earlier=earlier,
         )
-        started = time.monotonic()
-        response = require_usable(_stream(how, request, live))
+        answer = remembered(
+            request,
+            lambda attempt: _stream(how, request, live, attempt),
+            keeping=how.backend.keeping,
+            backend=how.backend.name,
+            address=how.backend.address,
+            sample=how.sample,
+            refresh=how.refresh,
+        )
+    if answer.from_store is not None and how.on_text is not None:
+        how.on_text(answer.response.text)
     return Reply(
-        response=response,
+        response=answer.response,
         request=request,
         backend=how.backend.name,
-        cost=_cost(response),
+        cost=cost_of(answer.response) if answer.from_store is None else Cost(0.0),
         findings=findings,
-        seconds=time.monotonic() - started,
+        seconds=answer.seconds,
+        from_store=answer.from_store,
+        disown=answer.disown,
     )
 
 
@@ -122,7 +141,11 @@ def found_in(reply: Reply, image: SentImage) -> Detections:
         If the service fetched the picture itself, so that its size is not known here.
     """
     seen = require_seen(image)
-    reading = read_boxes(reply.text, seen.fit.resized)
+    try:
+        reading = read_boxes(reply.text, seen.fit.resized)
+    except UnreadableAnswer:
+        reply.disown()
+        raise
     return Detections(
         reply=replace(reply, findings=Findings((*reply.findings, *reading.findings))),
         image=seen.source,
@@ -132,11 +155,16 @@ def found_in(reply: Reply, image: SentImage) -> Detections:
     )
 
 
-def _stream(how: How, request: Request, live: LiveText) -> Response:
+def _stream(how: How, request: Request, live: LiveText, attempt: Callable[[str], None]) -> Response:
     """Send a request and read its events to the end; an interrupt leaves the part on show."""
     reader = StreamReader()
+
+    def wait(words: str) -> None:
+        attempt(words)
+        live.note(words)
+
     live.note("asked, waiting for the first word")
-    with how.backend.stream(request, on_wait=live.note) as events:
+    with how.backend.stream(request, on_wait=wait) as events:
         for event in events:
             text = reader.feed(event)
             if text:
@@ -146,13 +174,6 @@ def _stream(how: How, request: Request, live: LiveText) -> Response:
         return reader.response(request_id=events.request_id)
 
 
-def _cost(response: Response) -> Cost:
-    model, usage = find_model(response.model), response.usage
-    dollars = model_cost(
-        model,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-    )
-    return Cost(dollars, model.note)
+def _check_sample(sample: object) -> None:
+    if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
+        raise RequestError(f"sample={sample!r}"[:200], limit="a whole number from 0 up")

@@ -6,7 +6,9 @@ from urllib.parse import SplitResult, urlsplit
 from nbvision.errors import NotConnected
 from nbvision.markup import plain
 
-__all__ = ["is_loopback", "require_private", "require_sendable_key", "shown"]
+__all__ = ["is_loopback", "other_address", "require_private", "require_sendable_key", "shown"]
+
+_SERVICES = (".anthropic.com", ".amazonaws.com", ".googleapis.com", ".azure.com")
 
 
 def shown(address: str) -> str:
@@ -20,6 +22,20 @@ def shown(address: str) -> str:
     parts = _parts(address)
     host = parts.netloc.rpartition("@")[2]
     return plain(f"{parts.scheme}://{host}{parts.path}".rstrip("/"))[:200]
+
+
+def other_address(address: str) -> str:
+    """Return an address that is not a service's own, as it may be displayed; else nothing.
+
+    Whoever answers there may answer otherwise than the service does.
+
+    Examples
+    --------
+    >>> other_address("https://api.anthropic.com"), other_address("http://127.0.0.1:80/claude/")
+    ('', 'http://127.0.0.1:80/claude')
+    """
+    host = _parts(address).hostname or ""
+    return "" if not host or host.endswith(_SERVICES) else shown(address)
 
 
 def is_loopback(address: str) -> bool:

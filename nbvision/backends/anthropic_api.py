@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from nbvision.backends import translate
 from nbvision.backends.addresses import (
     is_loopback,
+    other_address,
     require_private,
     require_sendable_key,
     shown,
@@ -32,6 +33,7 @@ from nbvision.backends.reading import bounded, decoded, seconds_for
 from nbvision.backends.retrying import with_retries
 from nbvision.catalogue import DEFAULT_MODEL
 from nbvision.errors import BackendError, NbvisionError, NotConnected, UnreadableAnswer
+from nbvision.keeping import Keeping
 from nbvision.platforms import find_platform
 from nbvision.request import Request
 
@@ -80,6 +82,9 @@ class AnthropicBackend:
         self._finish = weakref.finalize(self, self._client.close)
         self._address = shown(str(self._client.base_url))
         self.why = why or f"requests go to {self._address}"
+        # The practice server is the same wherever it listens.
+        self.address = "" if name == "practice" else other_address(self._address)
+        self.keeping = Keeping(in_store=name != "practice")
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer; see `Backend.send`."""

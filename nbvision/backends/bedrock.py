@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from nbvision.backends import translate
 from nbvision.backends.addresses import (
     is_loopback,
+    other_address,
     require_private,
     require_sendable_key,
     shown,
@@ -31,6 +32,7 @@ from nbvision.backends.reading import MOST_BYTES, bounded, decoded, seconds_for
 from nbvision.backends.retrying import with_retries
 from nbvision.catalogue import DEFAULT_BEDROCK_MODEL
 from nbvision.errors import NbvisionError, NotConnected, UnreadableAnswer
+from nbvision.keeping import Keeping
 from nbvision.platforms import find_platform
 from nbvision.request import Request
 
@@ -98,6 +100,8 @@ class BedrockBackend:
         self._finish = weakref.finalize(self, self._client.close)
         place = shown(endpoint_url) if endpoint_url else f"region {self._client.meta.region_name}"
         self.why = why or f"requests go to {place}"
+        self.address = other_address(endpoint_url or "")
+        self.keeping = Keeping()
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer; see `Backend.send`."""

@@ -3,12 +3,17 @@
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from nbvision.backends.anthropic_api import AnthropicBackend
 from nbvision.backends.bedrock import BedrockBackend
+from nbvision.backends.offline import OfflineBackend
 from nbvision.backends.protocol import Backend
+from nbvision.budget import Budget
 from nbvision.catalogue import DEFAULT_PRACTICE_MODEL
-from nbvision.errors import NotConnected
+from nbvision.errors import NotConnected, RequestError
+from nbvision.replies_folder import RepliesFolder
 
 __all__ = ["connect", "connected", "current"]
 
@@ -37,6 +42,10 @@ def connect(
     profile: str | None = None,
     endpoint_url: str | None = None,
     words_per_second: float | None = _WORDS_PER_SECOND,
+    replies: str | Path | RepliesFolder | None = None,
+    offline: bool = False,
+    budget: float | Budget | None = None,
+    store: bool | None = None,
 ) -> Backend:
     """Choose who answers the calls that follow in this kernel, and return it.
 
@@ -55,11 +64,22 @@ def connect(
         For ``bedrock``: as boto3 knows them; ``api_key`` is a Bedrock API key.
     words_per_second
         For ``practice``: how fast it writes; None for at once.
+    replies
+        A folder beside the notebook, where answers are stored and found again.
+    offline
+        Only answer from there, and send nothing: no key is needed.
+    budget
+        How many US dollars calls may cost in all; kept over restarts.
+    store
+        Whether answers are also kept in this person's own store; by default all but practice
+        answers are.
 
     Raises
     ------
     NotConnected
         If there is no key, region or such a backend, or an argument is another's.
+    RequestError
+        If ``replies`` is no folder, or ``budget`` no amount of money.
 
     Examples
     --------
@@ -75,7 +95,9 @@ def connect(
         del given["words_per_second"]
     _check(chosen, {key for key, value in given.items() if value is not None}, why)
     backend: Backend
-    if chosen == "anthropic":
+    if offline:
+        backend = OfflineBackend(chosen, model)
+    elif chosen == "anthropic":
         backend = AnthropicBackend(model=model, base_url=base_url, api_key=api_key)
     elif chosen == "bedrock":
         backend = BedrockBackend(
@@ -83,6 +105,13 @@ def connect(
         )
     else:
         backend = _practice(model, words_per_second, why)
+    backend.keeping = replace(
+        backend.keeping,
+        replies=_folder(replies, offline=offline),
+        is_offline=offline,
+        budget=budget if isinstance(budget, Budget | None) else Budget.of(budget),
+        in_store=backend.keeping.in_store if store is None else store,
+    )
     if why:
         backend.why = f"{backend.why}; {why}" if chosen != "practice" else why
     global _chosen  # noqa: PLW0603 - the one piece of state: who was connected last
@@ -147,6 +176,16 @@ def _check(name: str, given: set[str], why: str) -> None:
             limit=f"{name} takes model, {', '.join(sorted(_ACCEPTED[name]))}",
             cure=named or "leave out what belongs to another backend",
         )
+
+
+def _folder(replies: object, *, offline: bool) -> RepliesFolder | None:
+    if replies is None and offline:
+        raise RequestError("offline=True without stored replies", cure='replies="lesson.replies"')
+    if isinstance(replies, RepliesFolder | None):
+        return replies
+    if not isinstance(replies, str | Path) or not str(replies):
+        raise RequestError(f"replies={replies!r}"[:200], limit="the path of a folder")
+    return RepliesFolder(replies)
 
 
 def _practice(model: str | None, words_per_second: float | None, why: str) -> Backend:

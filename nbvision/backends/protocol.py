@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from nbvision.errors import BackendError, Interrupted, NbvisionError, NotConnected, TimedOut
+from nbvision.keeping import Keeping
 from nbvision.markup import bundle, escape, rich
 from nbvision.platforms import Platform
 from nbvision.request import Request
@@ -201,12 +202,18 @@ class Backend(Protocol):
         The limits of the place.
     why
         Why this one was chosen, and where requests go; never a key.
+    address
+        Where they go, if that is not a service's own address; empty otherwise.
+    keeping
+        What is kept of the calls.
     """
 
     name: str
     model: str
     platform: Platform
     why: str
+    address: str
+    keeping: Keeping
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer.

@@ -264,7 +264,7 @@ def test_an_observer_may_wait_ask_again_and_fail() -> None:
 def test_a_backend_that_ends_its_thread_ends_the_question() -> None:
     class Broken:
         name, model, why = "practice", "practice-high", ""
-        platform = practice().platform
+        platform, address, keeping = practice().platform, "", practice().keeping
 
         def stream(self, *_: object, **__: object) -> None:
             raise SystemExit(3)
