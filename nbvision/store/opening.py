@@ -92,11 +92,11 @@ def _open(folder: Path, kind_of_disk: Callable[[Path], str]) -> Store:
         )
     try:
         with alone(folder):
-            if path.exists():
+            if os.path.lexists(path):
                 _require_own(path)
                 if wrong := _what_is_wrong(path):
                     _set_aside(path, wrong)
-            if not path.exists():
+            if not os.path.lexists(path):
                 _make(path)
         found = _version(path)
         is_newer = found > schema.VERSION
