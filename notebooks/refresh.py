@@ -68,6 +68,7 @@ def run(notebook: Any, *, timeout_seconds: int = 120) -> Any:
             "IPYTHONDIR": str(scratch / "ipython"),
             "MPLCONFIGDIR": str(scratch / "matplotlib"),
             "AWS_EC2_METADATA_DISABLED": "true",
+            "NBVISION_DATA": "off",
         }
         notebook.cells.append(nbformat.v4.new_code_cell(_FREEZE))
         client = NotebookClient(
@@ -97,11 +98,13 @@ def normalise(notebook: Any) -> Any:
     return notebook
 
 
-# What tells two equal runs apart within the words: ports, request ids, seconds.
+# What tells two equal runs apart within the words: ports, request ids, seconds, days.
 _PASSING = (
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
     (re.compile(r"req_practice_[0-9a-f]+"), "req_practice_ID"),
     (re.compile(r"\b\d+\.\d s\b"), "1.0 s"),
+    (re.compile(r"(stored, \$0\.00, from )\d{4}-\d\d-\d\d"), r"\g<1>2026-11-21"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b"), "2026-11-21 12:00"),
 )
 
 

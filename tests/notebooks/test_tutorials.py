@@ -20,6 +20,7 @@ EXPECTED = {
     "08_pick_and_preview",
     "10_real_models",
     "11_correct_the_boxes",
+    "13_free_reruns",
 }
 each_tutorial = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 

@@ -1,0 +1,105 @@
+# %% [markdown]
+# # A notebook that runs again for free, and stays true
+#
+# **Lesson:** the same picture, words and model are paid for once; every other call is new.
+# 12 minutes · needs nothing but this kernel.
+
+# %%
+import os
+import tempfile
+from pathlib import Path
+
+import nbvision as nv
+
+# A store for this lesson alone, so that yours stays as it is.
+os.environ["NBVISION_DATA"] = tempfile.mkdtemp()
+nv.connect("practice", store=True)
+nv.describe(nv.samples.page)
+
+# %% [markdown]
+# The line under the answer says what it cost. *What will it say when the same is asked again?*
+
+# %%
+nv.describe(nv.samples.page)
+
+# %% [markdown]
+# Practice answers cost nothing anyway, and are kept only because `store=True` asked for it;
+# those of a service are kept by themselves. What is the same? *Which of these four were
+# answered from the store?*
+
+# %%
+page = nv.open_image(nv.samples.page).pixels
+page.putpixel((10, 10), (255, 0, 0))
+asked = {
+    "the same again": nv.describe(nv.samples.page),
+    "another word": nv.describe(nv.samples.page, "Describe this picture."),
+    "one red pixel": nv.describe(page),
+    "another model": nv.describe(nv.samples.page, model="practice-standard"),
+}
+{name: reply.from_store is not None for name, reply in asked.items()}
+
+# %% [markdown]
+# `refresh=True` asks anew and keeps both answers. `sample=` names independent answers to one
+# question: ask five times to see how much a model varies, and each of the five is kept.
+
+# %%
+anew = nv.describe(nv.samples.page, refresh=True)
+five = [nv.describe(nv.samples.page, sample=number) for number in range(1, 6)]
+sum(reply.from_store is None for reply in [anew, *five])
+
+# %% [markdown]
+# All of it is in your history: what was asked, what came back, what it cost. Of the pictures
+# only thumbnails are kept, and never a key.
+
+# %%
+nv.history()
+
+# %% [markdown]
+# A past call opens again, and two of them can be laid side by side.
+
+# %%
+nv.history().call(1).compare(nv.history("picture").call(2))
+
+# %% [markdown]
+# Others have no store of yours. A folder of replies beside the notebook travels with it: small
+# files, one for each question, made to be committed.
+
+# %%
+folder = Path(tempfile.mkdtemp()) / "lesson.replies"
+nv.connect("practice", replies=folder)
+nv.locate(nv.samples.shapes, "every shape")
+[file.name for file in folder.iterdir()]
+
+# %% [markdown]
+# A reader without key or network sees what you saw. *What happens to a question that you
+# never asked?*
+
+# %%
+nv.connect("practice", replies=folder, offline=True)
+nv.locate(nv.samples.shapes, "every shape")
+
+# %% tags=["raises-exception"]
+nv.locate(nv.samples.shapes, "the green star")
+
+# %% [markdown]
+# A budget refuses a call before it is sent: what could it cost at worst? This key is none, and
+# nothing is sent.
+
+# %% tags=["raises-exception"]
+nv.connect("anthropic", api_key="none", budget=0.05)
+nv.describe(nv.samples.page)
+
+# %% [markdown]
+# What you no longer want to keep, you delete. How many calls were there?
+
+# %%
+nv.forget(everything=True)
+
+# %% [markdown]
+# **What you now know:** an answer is found again by what was sent, `from_store` and the line
+# under it say so, and a folder of replies gives it to others.
+#
+# **Try:** lower `max_tokens` until the budget lets the call pass · restart the kernel in the
+# middle and run everything again · open a file of the folder.
+#
+# **Next:** [what is kept, where, and how to delete it](../docs/keeping.md)
