@@ -39,6 +39,9 @@ def _parser() -> argparse.ArgumentParser:
     replies = commands.add_parser("replies", help="check a folder of stored replies")
     replies.add_argument("action", choices=["check"])
     replies.add_argument("folder", type=Path)
+    replies.add_argument(
+        "notebook", type=Path, nargs="?", help="run it offline, and say which cells lack a reply"
+    )
     replies.set_defaults(run=_replies)
     forget = commands.add_parser("forget", help="delete past calls from this person's store")
     forget.add_argument("numbers", type=int, nargs="*", help="as nv.history() shows them")
@@ -68,6 +71,14 @@ def _replies(options: argparse.Namespace) -> None:
             cure="ask again with a connection and replies= the same folder",
         )
     print(f"{count} stored repl{'y' if count == 1 else 'ies'}, all whole")
+    if options.notebook is not None:
+        from nbvision.unanswered import unanswered_cells
+
+        if missing := unanswered_cells(options.notebook, options.folder):
+            raise RequestError(
+                "\n".join(map(str, missing)), cure="run these cells with a connection"
+            )
+        print(f"every call of {options.notebook.name} has a stored reply")
 
 
 def _forget(options: argparse.Namespace) -> None:

@@ -40,11 +40,16 @@ from nbvision.store.opening import memory_store
 __all__ = ["Remembered", "cost_of", "remembered"]
 
 _THUMBNAIL = 160
+_LOOK_SECONDS = 0.1  # between two looks at whether a waiting call is still wanted
 # The forms that Anthropic and AWS use; what has another could be anything, a key included.
 _REQUEST_ID = re.compile(r"req_\w{1,48}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Ask = Callable[[Callable[[str], None]], Response]
 """Sends a request and returns the answer; tells what it is given of each further attempt."""
+
+
+def _nothing() -> None:
+    """Let the waiting go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,7 @@ def remembered(
     address: str = "",
     sample: int = 0,
     refresh: bool = False,
+    require_wanted: Callable[[], None] = _nothing,
 ) -> Remembered:
     """Return the kept answer to a request, or ask and keep it.
 
@@ -119,6 +125,8 @@ def remembered(
         Which of several independent answers.
     refresh
         Ask in any case; both answers are kept, and the new one is given from then on.
+    require_wanted
+        Called while another's identical call is waited for; what it raises ends the waiting.
 
     Raises
     ------
@@ -133,7 +141,7 @@ def remembered(
     """
     if not (keeping.is_on or keeping.budget or keeping.is_offline):
         started = time.monotonic()
-        response = require_usable(ask(_nothing))
+        response = require_usable(ask(_not_counted))
         return Remembered(response, time.monotonic() - started, None, _Disowning())
     call = _Call(request, keeping, backend, address, sample)
     while True:
@@ -148,7 +156,8 @@ def remembered(
             other = _under_way.setdefault(call.key, mine)
         if other is mine:
             return _lead(call, ask, mine)
-        other.is_over.wait()
+        while not other.is_over.wait(_LOOK_SECONDS):
+            require_wanted()
         if other.result is not None:
             return other.result
         if other.error is not None:
@@ -399,5 +408,5 @@ def _missing(intent: Intent) -> NotConnected:
     )
 
 
-def _nothing(_: str) -> None:
+def _not_counted(_: str) -> None:
     """Count nothing."""

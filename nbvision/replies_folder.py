@@ -23,7 +23,10 @@ from nbvision.response import Response, parse_response, require_usable
 from nbvision.store import Intent
 from nbvision.store.notices import notice
 
-__all__ = ["RepliesFolder", "StoredReply"]
+__all__ = ["OFFLINE", "RepliesFolder", "StoredReply"]
+
+OFFLINE = "NBVISION_OFFLINE"
+"""In the environment it names a folder of replies that alone may answer."""
 
 _FORMAT = 1
 _MOST_BYTES = 8_000_000

@@ -35,6 +35,9 @@ from nbvision.errors import (
     UnreadableAnswer,
 )
 from nbvision.fingerprint import Fingerprint
+from nbvision.keeping import Keeping
+from nbvision.remembering import Remembered, remembered
+from nbvision.response import Response, parse_response
 from nbvision.store import Store, StoreNotice
 
 PICTURE = Image.new("RGB", (60, 40), "teal")
@@ -295,6 +298,35 @@ def test_one_who_is_stopped_leaves_the_question_to_the_next(store: Store) -> Non
         assert second.result(10).text == "A red door."
         assert len(place.arrived) == 2
     assert len(store.history()) == 2
+
+
+def test_one_who_waits_can_be_stopped_too(store: Store) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+    backend = nv.connect("practice")
+    request = nv.build_request(PICTURE, "What is it?", backend=backend)
+
+    def ask(_: object) -> Response:
+        begun.set()
+        may_go_on.wait(10)
+        return parse_response(MESSAGE)
+
+    def stopped() -> None:
+        raise Interrupted("stopped")
+
+    def wait() -> Remembered:
+        return remembered(
+            request, ask, keeping=Keeping(), backend="anthropic", require_wanted=stopped
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(remembered, request, ask, keeping=Keeping(), backend="anthropic")
+        assert begun.wait(10)
+        second = pool.submit(wait)
+        with pytest.raises(Interrupted):
+            second.result(10)
+        may_go_on.set()
+        assert first.result(10).response.text == "A red door."
+    assert len(store.history()) == 1
 
 
 def test_practice_answers_are_not_kept_unless_asked_for(store: Store) -> None:

@@ -35,7 +35,7 @@ ROWS = [
     {"results", "previewing", "practice", "store"},
     {"budget", "replies_folder"},
     {"keeping"},
-    {"remembering", "past_calls"},
+    {"remembering", "past_calls", "unanswered"},
     {"backends"},
     {"inspection"},
     {"exchange"},

@@ -13,7 +13,7 @@ from nbvision.backends.protocol import Backend
 from nbvision.budget import Budget
 from nbvision.catalogue import DEFAULT_PRACTICE_MODEL
 from nbvision.errors import NotConnected, RequestError
-from nbvision.replies_folder import RepliesFolder
+from nbvision.replies_folder import OFFLINE, RepliesFolder
 
 __all__ = ["connect", "connected", "current"]
 
@@ -67,7 +67,8 @@ def connect(
     replies
         A folder beside the notebook, where answers are stored and found again.
     offline
-        Only answer from there, and send nothing: no key is needed.
+        Only answer from there, and send nothing: no key is needed. ``NBVISION_OFFLINE`` in the
+        environment says so too, and names the folder for those that have none.
     budget
         How many US dollars calls may cost in all; kept over restarts.
     store
@@ -87,6 +88,8 @@ def connect(
     'practice-high'
     """
     chosen, why = (name, "") if name is not None else _choose(os.environ)
+    if folder := os.environ.get(OFFLINE):
+        replies, offline = replies or folder, True
     given = {"base_url": base_url, "api_key": api_key, "region": region}
     given |= {"profile": profile, "endpoint_url": endpoint_url}
     # None is a pace of its own, so only the default says that none was given.
