@@ -77,7 +77,7 @@ def _ms(action: Callable[[], object], rounds: int = ROUNDS) -> tuple[float, floa
 def _served() -> Iterator[str]:
     yield "## A stored answer\n"
     yield (
-        "From the built request to the reply, in milliseconds: of the first call of a kernel, "
+        "From the built request to the reply, in milliseconds: with the file just opened, "
         f"and the median of {ROUNDS} further ones. Each picture is new to the process.\n"
     )
     yield "| picture | sent | first | again | a call of another machine's PNG |"

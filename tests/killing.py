@@ -67,7 +67,17 @@ def count_what_is_left(kills: int, folder: Path) -> dict[str, int]:
     with PracticeServer() as server:
         server._house.arrivals._kept = deque(maxlen=None)  # type: ignore[union-attr]
         made = subprocess.run(
-            [sys.executable, __file__, "kill", str(kills), server.url, server.token, str(heard)],
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                __file__,
+                "kill",
+                str(kills),
+                server.url,
+                server.token,
+                str(heard),
+            ],
             env={**os.environ, **data},
             check=False,
             capture_output=True,

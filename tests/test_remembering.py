@@ -196,6 +196,7 @@ def test_an_answer_whose_boxes_cannot_be_read_is_asked_for_again(store: Store) -
         served = nv.locate(PICTURE, "the door", backend=backend)
         assert len(place.arrived) == 2
     assert served.reply.from_store is not None
+    assert "stored, $0.00, from" in served._repr_mimebundle_()["text/html"]
     assert served[0].label == "door"
     assert [call.outcome for call in store.history()] == ["answered", "unreadable"]
 

@@ -550,7 +550,7 @@ print({call.outcome for call in calls}, store._database.rows("PRAGMA integrity_c
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_forked_child_opens_the_file_for_itself(folder: Path) -> None:
     made = subprocess.run(
-        [sys.executable, "-c", FORKER],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKER],
         env={**os.environ, "NBVISION_DATA": str(folder)},
         capture_output=True,
         text=True,
