@@ -11,10 +11,11 @@ from nbvision.errors import RequestError, UnreadableAnswer
 from nbvision.findings import Findings
 from nbvision.images import open_image
 from nbvision.inspection import as_list, prepare_all
+from nbvision.intents import cost_of
 from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
 from nbvision.referenced import SentImage, require_seen, sources_of
-from nbvision.remembering import cost_of, remembered
+from nbvision.remembering import remembered
 from nbvision.request import Request, RequestMessage, build_request, images_of
 from nbvision.response import Response, StreamReader
 from nbvision.results import Cost, Detections, Reply

@@ -6,43 +6,33 @@ under way at once in this process become one.
 """
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nbvision.budget import most_dollars
-from nbvision.catalogue import find_model, model_cost
 from nbvision.errors import (
     AnswerError,
-    BackendError,
     Interrupted,
     NbvisionError,
     NotConnected,
-    Refused,
     StoreFailed,
-    Truncated,
 )
-from nbvision.fingerprint import Fingerprint, picture_name, words_of
+from nbvision.fingerprint import Fingerprint
+from nbvision.intents import answered, broken_off, intent_of
 from nbvision.keeping import Keeping
 from nbvision.markup import one_line
-from nbvision.referenced import RemoteImage, SentImage
 from nbvision.request import Request
 from nbvision.response import Response, parse_response, require_usable
-from nbvision.results import Cost
-from nbvision.store import Ending, Intent, SentPicture, Store, open_store
+from nbvision.store import Ending, Intent, Store, open_store
 from nbvision.store.notices import notice
 from nbvision.store.opening import memory_store
 
-__all__ = ["Remembered", "cost_of", "remembered"]
+__all__ = ["Remembered", "remembered"]
 
-_THUMBNAIL = 160
 _LOOK_SECONDS = 0.1  # between two looks at whether a waiting call is still wanted
-# The forms that Anthropic and AWS use; what has another could be anything, a key included.
-_REQUEST_ID = re.compile(r"req_\w{1,48}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Ask = Callable[[Callable[[str], None]], Response]
 """Sends a request and returns the answer; tells what it is given of each further attempt."""
@@ -165,19 +155,6 @@ def remembered(
         # The other was stopped, which says nothing of this one: look and ask again.
 
 
-def cost_of(response: Response) -> Cost:
-    """Return what an answer cost by the catalogue."""
-    model, usage = find_model(response.model), response.usage
-    dollars = model_cost(
-        model,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-    )
-    return Cost(dollars, model.note)
-
-
 def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
     try:
         result = call.ask(ask)
@@ -215,7 +192,7 @@ class _Call:
     def intent(self) -> Intent:
         """The call as it is kept; made when it is needed."""
         if self._intent is None:
-            self._intent = _intent_of(self._request, self._fingerprint, self._backend, self._sample)
+            self._intent = intent_of(self._request, self._fingerprint, self._backend, self._sample)
         return self._intent
 
     def kept(self) -> Remembered | None:
@@ -242,11 +219,11 @@ class _Call:
         try:
             response = require_usable(ask(waits.append))
         except BaseException as error:
-            ending = _broken_off(error, time.monotonic() - started, len(waits))
+            ending = broken_off(error, time.monotonic() - started, len(waits))
             _complete(store, number, ending)
             raise
         seconds = time.monotonic() - started
-        _complete(store, number, _answered(response, seconds, len(waits)))
+        _complete(store, number, answered(response, seconds, len(waits)))
         if self._keeping.replies is not None and self._fingerprint.is_known:
             _write(lambda: self._write_to_folder(response, asked_at))
         kept = number if store is self._store else None
@@ -301,86 +278,6 @@ class _Disowning:
             _write(lambda: store.disown(number))
         if file is not None:
             file.unlink(missing_ok=True)
-
-
-def _intent_of(request: Request, names: Fingerprint, backend: str, sample: int) -> Intent:
-    words = words_of(request)
-    prompts = [
-        block
-        for message in request.messages[-1:]
-        for block in message.blocks
-        if isinstance(block, str)
-    ]
-    return Intent(
-        name=names.name,
-        exact=names.exact,
-        backend=backend,
-        place=request.platform.name,
-        model=request.model_id,
-        prompt=prompts[-1] if prompts else "",
-        sample=sample,
-        parameters={k: v for k, v in words.items() if k not in {"messages", "model"}},
-        messages=tuple(words["messages"]),
-        pictures=tuple(_sent(image) for image in request.images),
-        most_dollars=most_dollars(request),
-    )
-
-
-def _sent(image: SentImage) -> SentPicture:
-    if isinstance(image, RemoteImage):
-        return SentPicture(picture_name(image), "a picture at an address")
-    fit = image.fit
-    return SentPicture(
-        name=picture_name(image),
-        source=image.source.source,
-        fit={
-            "original": list(fit.original),
-            "resized": list(fit.resized),
-            "crop_origin": list(fit.crop_origin),
-            "tier": fit.tier.name,
-        },
-        thumbnail=lambda: image.source.thumbnail(_THUMBNAIL),
-    )
-
-
-def _answered(response: Response, seconds: float, attempts: int) -> Ending:
-    return Ending(
-        outcome="answered",
-        dollars=cost_of(response).dollars,
-        seconds=seconds,
-        attempts=attempts,
-        text=response.text,
-        message=response.raw,
-        answered_by=response.model,
-        request_id=_known_form(response.request_id),
-        input_tokens=response.usage.input_tokens,
-        output_tokens=response.usage.output_tokens,
-        cache_read_tokens=response.usage.cache_read_tokens,
-        cache_write_tokens=response.usage.cache_write_tokens,
-    )
-
-
-def _broken_off(error: BaseException, seconds: float, attempts: int) -> Ending:
-    """Return how a call ended that brought no answer; what it cost is often not known."""
-    said = error.value if isinstance(error, AnswerError) else type(error).__name__
-    if isinstance(error, BackendError):
-        # Not the service's words: some repeat the key that they refuse.
-        said += f" (status {error.status})" if error.status else ""
-        dollars = None if error.may_have_been_billed else 0.0
-        named = _known_form(error.request_id)
-        return Ending("failed", dollars, seconds, attempts, error=said, request_id=named)
-    if not isinstance(error, AnswerError):
-        return Ending("interrupted", None, seconds, attempts, error=said)
-    kinds = ((Refused, "refused"), (Truncated, "truncated"), (Interrupted, "interrupted"))
-    outcome = next((name for kind, name in kinds if isinstance(error, kind)), "unreadable")
-    if isinstance(error.response, Response):
-        whole = _answered(error.response, seconds, attempts)
-        return replace(whole, outcome=outcome, error=said)
-    return Ending(outcome, None, seconds, attempts, text=error.text, error=said)
-
-
-def _known_form(request_id: str | None) -> str | None:
-    return request_id if request_id and _REQUEST_ID.fullmatch(request_id) else None
 
 
 def _complete(store: Store | None, number: int | None, ending: Ending) -> None:

@@ -30,6 +30,7 @@ from nbvision.errors import (
     NotConnected,
     Overloaded,
     Refused,
+    RequestError,
     StoreFailed,
     Truncated,
     UnreadableAnswer,
@@ -224,6 +225,18 @@ def test_a_conversation_runs_again_for_nothing(store: Store) -> None:
         assert len(place.arrived) == 2
         assert chat.cost.dollars == 0
     assert len(store.history()) == 2
+
+
+def test_what_is_refused_on_this_side_cost_nothing(store: Store) -> None:
+    request = nv.build_request(PICTURE, "What is it?", backend=nv.connect("practice"))
+
+    def refuse(_: object) -> Response:
+        raise RequestError("the place takes no such id")
+
+    with pytest.raises(RequestError):
+        remembered(request, refuse, keeping=Keeping(), backend="anthropic")
+    (call,) = store.history()
+    assert (call.outcome, call.dollars) == ("failed", 0.0)
 
 
 def test_an_interrupt_is_kept_as_what_it_is(store: Store) -> None:

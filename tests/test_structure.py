@@ -34,7 +34,7 @@ ROWS = [
     {"response", "box_reader", "fingerprint"},
     {"results", "previewing", "practice", "store"},
     {"budget", "replies_folder"},
-    {"keeping"},
+    {"keeping", "intents"},
     {"remembering", "past_calls", "unanswered"},
     {"backends"},
     {"inspection"},
