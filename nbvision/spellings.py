@@ -3,8 +3,8 @@ r"""JSON values as literals: of Python, of JSON between shell heredocs, of YAML.
 Any text may be in a prompt. Here it becomes a literal that means exactly that text and can end
 neither early nor elsewhere: without line breaks, control or bidirectional characters of its own.
 
->>> as_python("'); import os #\n")
-'"\'); import os #\\n"'
+>>> print(as_python("'); import os #\n"))
+"'); import os #\n"
 """
 
 import json
@@ -18,6 +18,7 @@ from nbvision.errors import RequestError
 __all__ = ["PictureFile", "as_json_around", "as_python", "as_yaml"]
 
 _STEP = "    "
+_WIDTH = 88
 _PLAIN_KEY = re.compile(r"[a-z][a-z_]{2,}")  # two letters could be YAML's "no" and "on"
 _YAML_WORDS = {"yes", "off", "true", "false", "null"}
 
@@ -32,22 +33,22 @@ class PictureFile:
 def as_python(value: Any, indent: str = "") -> str:
     """Return a value as a Python literal, in lines; a picture as ``picture("its file")``.
 
-    >>> print(as_python({"system": "it's", "messages": []}))
+    >>> print(as_python({"system": "it's " * 14, "messages": [{"role": "user"}]}))
     {
-        'system': "it's",
-        'messages': [],
+        "system": "it's it's it's it's it's it's it's it's it's it's it's it's it's it's ",
+        "messages": [{"role": "user"}],
     }
     """
     deeper = indent + _STEP
-    if isinstance(value, dict) and value:
-        lines = (f"{deeper}{key!r}: {as_python(item, deeper)},\n" for key, item in value.items())
-        return f"{{\n{''.join(lines)}{indent}}}"
-    if isinstance(value, list) and value:
-        lines = (f"{deeper}{as_python(item, deeper)},\n" for item in value)
-        return f"[\n{''.join(lines)}{indent}]"
+    if isinstance(value, dict):
+        pieces = [f"{_python_text(key)}: {as_python(item, deeper)}" for key, item in value.items()]
+        return _laid_out(pieces, "{}", indent, ends_with_comma=True)
+    if isinstance(value, list):
+        pieces = [as_python(item, deeper) for item in value]
+        return _laid_out(pieces, "[]", indent, ends_with_comma=True)
     if isinstance(value, PictureFile):
-        return f"picture({value.name!r})"
-    return repr(value)
+        return f"picture({_python_text(value.name)})"
+    return _python_text(value) if isinstance(value, str) else repr(value)
 
 
 def as_json_around(value: Any) -> Iterator[str | PictureFile]:
@@ -56,15 +57,13 @@ def as_json_around(value: Any) -> Iterator[str | PictureFile]:
     >>> list(as_json_around({"data": PictureFile("image_1.png")}))
     ['{\n    "data":', PictureFile(name='image_1.png'), '}']
     """
-    text = ""
-    for piece in _json_pieces(value, ""):
-        if isinstance(piece, PictureFile):
-            yield text.strip("\n").rstrip(" ")
-            yield piece
-            text = ""
-        else:
-            text += piece
-    yield text.strip("\n")
+    # No JSON holds a NUL, which it escapes: it can mark the places to cut.
+    before, *others = _json(value, "").split("\0")
+    yield before.rstrip(" ")
+    for piece in others:
+        name, _, text = piece.partition("\1")
+        yield PictureFile(name)
+        yield text.strip("\n").rstrip(" ")
 
 
 def as_yaml(value: Any) -> str:
@@ -88,26 +87,37 @@ def as_yaml(value: Any) -> str:
     return "".join(f"{line}\n" for line in _yaml_lines(value))
 
 
-def _json_pieces(value: Any, indent: str) -> Iterator[str | PictureFile]:
+def _json(value: Any, indent: str) -> str:
     deeper = indent + _STEP
     if isinstance(value, PictureFile):
-        yield value
-    elif isinstance(value, dict) and value:
-        comma = "{\n"
-        for key, item in value.items():
-            yield f"{comma}{deeper}{_quoted(key)}: "
-            yield from _json_pieces(item, deeper)
-            comma = ",\n"
-        yield f"\n{indent}}}"
-    elif isinstance(value, list) and value:
-        comma = "[\n"
-        for item in value:
-            yield f"{comma}{deeper}"
-            yield from _json_pieces(item, deeper)
-            comma = ",\n"
-        yield f"\n{indent}]"
-    else:
-        yield _quoted(value) if isinstance(value, str) else json.dumps(value)
+        return f"\0{value.name}\1"
+    if isinstance(value, dict):
+        pieces = [f"{_quoted(key)}: {_json(item, deeper)}" for key, item in value.items()]
+        return _laid_out(pieces, "{}", indent)
+    if isinstance(value, list):
+        return _laid_out([_json(item, deeper) for item in value], "[]", indent)
+    return _quoted(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _laid_out(
+    pieces: list[str], brackets: str, indent: str, *, ends_with_comma: bool = False
+) -> str:
+    """Return the pieces of a list or dict on one line if they fit, else on a line each."""
+    start, end = brackets
+    line = f"{start}{', '.join(pieces)}{end}"
+    if len(indent) + len(line) < _WIDTH and not set(line) & {"\n", "\0"}:
+        return line
+    deeper = indent + _STEP
+    last = "," if ends_with_comma else ""
+    between = f",\n{deeper}"
+    return f"{start}\n{deeper}{between.join(pieces)}{last}\n{indent}{end}"
+
+
+def _python_text(text: str) -> str:
+    """Return text as Python's `repr` has it, in double quotes where that is no less plain."""
+    shown = repr(text)
+    is_plain = shown[0] == "'" and '"' not in shown and "\\'" not in shown
+    return f'"{shown[1:-1]}"' if is_plain else shown
 
 
 def _quoted(text: str) -> str:

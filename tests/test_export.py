@@ -367,10 +367,10 @@ def test_only_json_becomes_code(value: object) -> None:
 @pytest.mark.parametrize(
     ("model", "form", "named"),
     [
-        ("us.anthropic.claude-sonnet-5-5", "python", "'claude-sonnet-5-5'"),
+        ("us.anthropic.claude-sonnet-5-5", "python", '"claude-sonnet-5-5"'),
         ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "curl", '"claude-sonnet-4-5"'),
-        ("us.anthropic.claude-sonnet-5-5", "boto3", "'us.anthropic.claude-sonnet-5-5'"),
-        ("claude-haiku-4-5", "boto3", "'us.anthropic.claude-haiku-4-5-20251001-v1:0'"),
+        ("us.anthropic.claude-sonnet-5-5", "boto3", '"us.anthropic.claude-sonnet-5-5"'),
+        ("claude-haiku-4-5", "boto3", '"us.anthropic.claude-haiku-4-5-20251001-v1:0"'),
         ("claude-opus-99", "boto3", "No id on Bedrock is known"),
         ("practice-high", "python", "A practice model answers at the practice server only"),
     ],
