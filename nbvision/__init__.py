@@ -126,3 +126,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Load the magics: ``%load_ext nbvision``."""
+    import_module("nbvision.magics").load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Take them away again: ``%unload_ext nbvision``."""
+    import_module("nbvision.magics").unload(ipython)

@@ -103,7 +103,7 @@ def _laid_out(
     pieces: list[str], brackets: str, indent: str, *, ends_with_comma: bool = False
 ) -> str:
     """Return the pieces of a list or dict on one line if they fit, else on a line each."""
-    start, end = brackets
+    start, end = brackets[0], brackets[1]
     line = f"{start}{', '.join(pieces)}{end}"
     if len(indent) + len(line) < _WIDTH and not set(line) & {"\n", "\0"}:
         return line

@@ -40,8 +40,8 @@ ROWS = [
     {"inspection"},
     {"exchange"},
     {"calls", "conversation"},
-    {"widgets", "magics"},
-    {"demo"},
+    {"widgets"},
+    {"demo", "magics"},
     {"cli"},
     {"__main__"},
 ]
