@@ -200,7 +200,7 @@ class Detections:
             import supervision
         except ImportError:
             raise RequestError(
-                "supervision is not installed", cure="pip install supervision"
+                "supervision is not installed", cure='pip install "nbvision[supervision]"'
             ) from None
         import numpy as np
 

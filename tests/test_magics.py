@@ -17,7 +17,13 @@ from pydantic import BaseModel
 from traitlets.config import Config
 
 import nbvision as nv
-from nbvision.errors import ImageNotFound, LimitExceeded, RequestError, UnsupportedImage
+from nbvision.errors import (
+    ImageNotFound,
+    LimitExceeded,
+    RequestError,
+    UnsafeSource,
+    UnsupportedImage,
+)
 from nbvision.magics.line import read_line, words_of
 from nbvision.magics.pictures import MOST_PICTURES
 from nbvision.spending import spent, start_again
@@ -246,6 +252,10 @@ MISTAKES = [
     ("''", ImageNotFound, "an empty word", ""),
     ("a\x00b", ImageNotFound, "no file a", ""),
     ("it's.jpg", RequestError, "a quotation mark ' that is not closed", 'between " and "'),
+    ("nv.samples.nope", ImageNotFound, "nv has no samples.nope, nor is there such a file", ""),
+    ("file:///etc/passwd", UnsafeSource, "scheme 'file'", ""),
+    ("$", RequestError, r"no variable \(nothing\)", ""),
+    ("img1.png --into nv", RequestError, "--into nv, which is a module", ""),
     ("", RequestError, "no picture after %describe", "%describe photo.jpg"),
     ("img1.png --modle x", RequestError, "no option --modle", "did you mean --model?"),
     ("img1.png --zzz x", RequestError, "no option --zzz", "%describe --help"),

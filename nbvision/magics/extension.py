@@ -5,6 +5,7 @@ import keyword
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 from nbvision.backends import connect
@@ -148,7 +149,7 @@ class Magics:
             return Help(_HELP[name])
         read = read_line(line, magic, OPTIONS[name])
         variables = self.shell.user_ns
-        into = _name_for(read.options)
+        into = _name_for(read.options, variables)
         schema = _schema(read.options, variables)
         settings = _settings(read.options, self.settings)
         prompt = _prompt(name, cell, read)
@@ -267,7 +268,7 @@ def _settings(options: Mapping[str, str], settings: Settings) -> Settings:
     return replace(settings, **given)
 
 
-def _name_for(options: Mapping[str, str]) -> str | None:
+def _name_for(options: Mapping[str, str], variables: Mapping[str, Any]) -> str | None:
     """Return the name to keep the result under; refuse what no assignment would take."""
     name = options.get("into")
     if name is None:
@@ -280,6 +281,8 @@ def _name_for(options: Mapping[str, str]) -> str | None:
         raise RequestError(
             f"--into {name}, which is Python's own {name}", cure=f"--into my_{name.strip('_')}"
         )
+    if isinstance(variables.get(name), ModuleType):
+        raise RequestError(f"--into {name}, which is a module here", cure="--into found")
     return name
 
 

@@ -34,7 +34,7 @@ __all__ = ["pictures_of", "value_of"]
 MOST_PICTURES = 600  # more than the largest request takes
 _MOST_MATCHES = 100_000
 _MOST_COMPARED = 2000  # names, for "did you mean"
-_ADDRESS = re.compile(r"(?:https?|data):", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|data:)", re.IGNORECASE)
 _NAME = r"[^\W\d]\w*"
 _STEP = re.compile(rf"\.({_NAME})|\[(-?\d{{1,9}})\]|\[(-?\d{{0,9}}):(-?\d{{0,9}})\]")
 _PATH_OF_NAMES = re.compile(rf"{_NAME}(?:{_STEP.pattern})*")
@@ -225,6 +225,11 @@ def _nothing(word: Word, variables: Mapping[str, Any]) -> ImageNotFound:
     shown = _shown(word.text)
     is_name = word.quoted_at is None and _PATH_OF_NAMES.fullmatch(word.text)
     what = f"no variable and no file {shown}" if is_name else f"no file {shown}"
+    root = re.split(r"[.\[]", word.text, maxsplit=1)[0]
+    if is_name and root in variables:
+        what = (
+            f"{root} has no {_shown(word.text[len(root) :].lstrip('.'))}, nor is there such a file"
+        )
     known = [*(_public(variables) if is_name else ()), *_files_beside(word.text)]
     here = f"check the name; this kernel runs in {_shown(str(Path.cwd()))}"
     return ImageNotFound(what, cure=_near(word.text, known) or here)
@@ -236,7 +241,9 @@ def _near(name: str, known: Iterable[str]) -> str:
 
 
 def _public(variables: Mapping[str, Any]) -> Iterator[str]:
-    return (name for name in tuple(variables) if not name.startswith("_"))
+    # IPython puts some names of its own among the user's.
+    own = {"In", "Out", "get_ipython", "exit", "quit", "open"}
+    return (name for name in tuple(variables) if not name.startswith("_") and name not in own)
 
 
 def _files_beside(text: str) -> Iterator[str]:
@@ -251,4 +258,4 @@ def _files_beside(text: str) -> Iterator[str]:
 
 
 def _shown(text: str) -> str:
-    return one_line(text)[:200]
+    return one_line(text, empty="(nothing)")[:200]
