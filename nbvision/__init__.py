@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nbvision.calls import ask, compare, describe, locate
     from nbvision.catalogue import Model, find_model, models
     from nbvision.conversation import Conversation
+    from nbvision.detections import Detections
     from nbvision.errors import NbvisionError
     from nbvision.findings import Finding, Findings
     from nbvision.geometry import Box, Fit, Point, Size, Tier
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from nbvision.matching import match_boxes
     from nbvision.prepared import PreparedImage
     from nbvision.request import Request
-    from nbvision.results import Detections, Reply
+    from nbvision.results import Reply
     from nbvision.widgets.ask_panel import AskPanel
     from nbvision.widgets.box_editor import BoxEditor
     from nbvision.widgets.conversation_panel import ConversationPanel
@@ -50,6 +51,7 @@ _HOMES = {
     "calls": ["ask", "compare", "describe", "locate"],
     "catalogue": ["Model", "find_model", "models"],
     "conversation": ["Conversation"],
+    "detections": ["Detections"],
     "errors": ["NbvisionError"],
     "findings": ["Finding", "Findings"],
     "geometry": ["Box", "Fit", "Point", "Size", "Tier"],
@@ -58,7 +60,7 @@ _HOMES = {
     "matching": ["match_boxes"],
     "prepared": ["PreparedImage"],
     "request": ["Request"],
-    "results": ["Detections", "Reply"],
+    "results": ["Reply"],
     "widgets.ask_panel": ["AskPanel"],
     "widgets.box_editor": ["BoxEditor"],
     "widgets.conversation_panel": ["ConversationPanel"],
@@ -124,3 +126,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Load the magics: ``%load_ext nbvision``."""
+    import_module("nbvision.magics").load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Take them away again: ``%unload_ext nbvision``."""
+    import_module("nbvision.magics").unload(ipython)

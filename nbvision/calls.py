@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from nbvision.backends import Backend
+from nbvision.detections import Detections
 from nbvision.errors import RequestError, UnreadableAnswer
 from nbvision.exchange import How, exchange, found_in
 from nbvision.geometry import Fit
@@ -26,7 +27,7 @@ from nbvision.inspection import as_list
 from nbvision.json_reader import read_json
 from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
 from nbvision.request import takes_schema
-from nbvision.results import Detections, Reply
+from nbvision.results import Reply
 
 __all__ = ["ask", "compare", "describe", "locate"]
 

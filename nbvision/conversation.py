@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nbvision.backends import Backend
+from nbvision.detections import Detections
 from nbvision.errors import RequestError
 from nbvision.exchange import How, exchange, found_in
 from nbvision.geometry import Fit
@@ -18,7 +19,7 @@ from nbvision.prompts import BOXES_SCHEMA, locate_prompt
 from nbvision.referenced import RemoteImage, SentImage, require_seen
 from nbvision.request import RequestMessage, takes_schema
 from nbvision.response import Usage
-from nbvision.results import Cost, Detections, Reply
+from nbvision.results import Cost, Reply
 
 __all__ = ["Conversation", "Turn"]
 

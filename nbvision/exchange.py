@@ -8,6 +8,7 @@ from typing import Any
 from nbvision.backends import Backend, current
 from nbvision.box_reader import read_boxes
 from nbvision.catalogue import Model, find_model, model_cost
+from nbvision.detections import Detections
 from nbvision.findings import Findings
 from nbvision.images import open_image
 from nbvision.inspection import as_list, prepare_all
@@ -16,7 +17,8 @@ from nbvision.preflight import Task, check_images, require_sendable
 from nbvision.referenced import SentImage, require_seen, sources_of
 from nbvision.request import Request, RequestMessage, build_request, images_of
 from nbvision.response import Response, StreamReader, require_usable
-from nbvision.results import Cost, Detections, Reply
+from nbvision.results import Cost, Reply
+from nbvision.spending import count_exchange
 
 __all__ = ["How", "exchange", "found_in"]
 
@@ -100,12 +102,16 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
             earlier=earlier,
         )
         started = time.monotonic()
-        response = require_usable(_stream(how, request, live))
+        with count_exchange(how.backend.name, how.model_id) as note:
+            response = _stream(how, request, live)
+            cost, usage = _cost(response), response.usage
+            note(response.model, usage.total_input_tokens, usage.output_tokens, cost.dollars)
+        require_usable(response)
     return Reply(
         response=response,
         request=request,
         backend=how.backend.name,
-        cost=_cost(response),
+        cost=cost,
         findings=findings,
         seconds=time.monotonic() - started,
     )

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from nbvision.catalogue import Model
 from nbvision.errors import LimitExceeded, RequestError
+from nbvision.export import Export, Form, export_body
 from nbvision.markup import bundle, escape, rich
 from nbvision.platforms import Platform
 from nbvision.prepared import PreparedImage
@@ -97,6 +98,35 @@ class Request:
                 cure="choose a folder that exists and may be written",
             ) from None
         return target
+
+    def export(self, form: Form = "python", folder: str | Path | None = None) -> Export:
+        """Return code that sends this request without nbvision; with a folder, write it there.
+
+        Parameters
+        ----------
+        form
+            ``"python"``: the `anthropic` SDK. ``"curl"``: a script for bash. ``"boto3"``: Amazon
+            Bedrock. ``"ant"``: YAML for the `ant` command. Ids of models are translated.
+        folder
+            Where to write code and pictures; nothing there is overwritten.
+
+        Raises
+        ------
+        RequestError
+            If the form is not known or cannot carry this request, or writing fails.
+
+        Examples
+        --------
+        >>> import nbvision as nv
+        >>> practice = nv.connect("practice", words_per_second=None)
+        >>> request = nv.build_request(nv.samples.page, "What is this?", backend=practice)
+        >>> list(request.export("curl").files)
+        ['image_1.png']
+        """
+        made = export_body(self.body(), form)
+        if folder is not None:
+            made.save(folder)
+        return made
 
     def _body(self, *, abridged: bool) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model_id, "max_tokens": self.max_tokens}
