@@ -27,7 +27,7 @@ both_ways = pytest.mark.parametrize("how", ["send", "stream"])
 
 def door(name: str, url: str) -> Backend:
     if name == "anthropic":
-        return nv.connect("anthropic", base_url=url, api_key=KEY)
+        return nv.connect("anthropic", base_url=url, api_key=KEY, platform="anthropic")
     return nv.connect("bedrock", region="us-east-1", endpoint_url=url, api_key=KEY)
 
 

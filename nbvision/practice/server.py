@@ -21,7 +21,7 @@ from nbvision.practice.doors import House, ModelDoor, ModelsDoor, NowhereDoor
 from nbvision.practice.ordered_faults import Faults
 from nbvision.practice.workshop import Workshop
 
-__all__ = ["PracticeServer", "serve_forever"]
+__all__ = ["PracticeServer", "addresses", "serve_forever"]
 
 _HEADER_LIMIT_BYTES = 32_768
 _MOST_CONNECTIONS = 200
@@ -203,6 +203,11 @@ class _Listener(httpserver.HTTPServer):
             stream.close()
             return
         super().handle_stream(stream, address)
+
+
+def addresses() -> frozenset[str]:
+    """Return where practice servers of this process answer."""
+    return frozenset(server.url for server in tuple(_running) if server.is_running)
 
 
 def serve_forever(
