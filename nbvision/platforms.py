@@ -118,7 +118,7 @@ class Capabilities:
                 "keeps what it has read", here.prompt_caching, "the whole price for each turn"
             ),
             self._row("lists its models", here.models_api, "nv.models() shows the catalogue"),
-            self._row("takes batches", here.batches, "ask one by one"),
+            self._row("takes batches, through its own client", here.batches, "ask one by one"),
         )
 
     @staticmethod
@@ -189,6 +189,11 @@ def _by_name() -> dict[str, Platform]:
     ]
     known = {row.name: row for row in rows}
     practice = replace(
-        known["anthropic"], name="practice", title="The practice server", model_ids="any"
+        known["anthropic"],
+        name="practice",
+        title="The practice server",
+        model_ids="any",
+        batches=False,
+        source="docs/practice.md",
     )
     return known | {"practice": practice}

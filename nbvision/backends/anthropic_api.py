@@ -196,6 +196,8 @@ class AnthropicBackend:
 
         if isinstance(error, anthropic.APIStatusError):
             return self._from_reply(error)
+        if isinstance(error.__cause__, NbvisionError):
+            return error.__cause__  # signing is ours, and the client wraps what it raises
         if (explained := self._door.explain(error)) is not None:
             return explained
         cause = error.__cause__ or error

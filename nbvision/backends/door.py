@@ -142,8 +142,8 @@ def require_spelling(model_id: str, platform: Platform) -> None:
     if here == "bedrock" and theirs == "mantle":
         return  # older models answer to it there
     known = find_model(model_id)
-    right = known.platform_ids.get(here) or (known.id if here == "api" else None)
-    right = None if known.is_guessed else right
+    ids = {"api": known.platform_ids.get("anthropic", known.id)} | dict(known.platform_ids)
+    right = None if known.is_guessed else ids.get(here)
     other = 'nv.models() lists the known ones; or connect elsewhere: nv.connect("bedrock")'
     raise ModelNotFound(
         f"{plain(model_id)[:120]!r} is not how {platform.name} spells a model",
