@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from nbvision.backends import bedrock, translate
 from nbvision.backends.anthropic_api import AnthropicBackend
+from nbvision.backends.first_party import anthropic_door
 from nbvision.backends.protocol import shielded
 from nbvision.errors import (
     AnswerError,
@@ -31,7 +32,7 @@ from nbvision.errors import (
 
 KEY = "sk-ant-secret-0123456789abcdef"
 REQUEST = httpx2.Request("POST", "https://example.org", headers={"x-api-key": KEY})
-BACKEND = AnthropicBackend(base_url="http://127.0.0.1:9", api_key=KEY)
+BACKEND = AnthropicBackend(anthropic_door(base_url="http://127.0.0.1:9", api_key=KEY))
 
 
 def subclasses(root: type[Exception]) -> set[type[Exception]]:

@@ -31,7 +31,7 @@ from nbvision.backends.reading import MOST_BYTES, bounded, decoded, seconds_for
 from nbvision.backends.retrying import with_retries
 from nbvision.catalogue import DEFAULT_BEDROCK_MODEL
 from nbvision.errors import NbvisionError, NotConnected, UnreadableAnswer
-from nbvision.platforms import find_platform
+from nbvision.platforms import Capabilities, find_platform
 from nbvision.request import Request
 
 __all__ = ["BedrockBackend"]
@@ -98,6 +98,11 @@ class BedrockBackend:
         self._finish = weakref.finalize(self, self._client.close)
         place = shown(endpoint_url) if endpoint_url else f"region {self._client.meta.region_name}"
         self.why = why or f"requests go to {place}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this door can do, and what to do where it cannot; shows as a table."""
+        return Capabilities(self.platform)
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer; see `Backend.send`."""

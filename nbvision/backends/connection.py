@@ -3,23 +3,47 @@
 import os
 import threading
 from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
 from nbvision.backends.anthropic_api import AnthropicBackend
-from nbvision.backends.bedrock import BedrockBackend
+from nbvision.backends.first_party import anthropic_door
 from nbvision.backends.protocol import Backend
+from nbvision.backends.tokens import Token
 from nbvision.catalogue import DEFAULT_PRACTICE_MODEL
 from nbvision.errors import NotConnected
 
 __all__ = ["connect", "connected", "current"]
 
-_NAMES = ("anthropic", "bedrock", "practice")
+_SIGNED = {"region", "profile", "api_key"}
 _ACCEPTED = {
-    "anthropic": {"base_url", "api_key"},
-    "bedrock": {"region", "profile", "api_key", "endpoint_url"},
+    "anthropic": {"base_url", "api_key", "platform"},
+    "bedrock": _SIGNED | {"endpoint_url"},
+    "bedrock-converse": _SIGNED | {"endpoint_url"},
+    "bedrock-messages": _SIGNED | {"base_url"},
+    "bedrock-mantle": _SIGNED | {"base_url"},
+    "vertex": {"region", "project_id", "access_token", "base_url"},
+    "google-cloud": {"region", "project_id", "workspace_id", "access_token", "base_url"},
+    "foundry": {"resource", "api_key", "access_token", "base_url"},
+    "aws": _SIGNED | {"workspace_id", "base_url"},
     "practice": {"words_per_second"},
+}
+_NAMES = tuple(_ACCEPTED)
+# Where each is made; the module, and the packages it needs, are read when it is asked for.
+_MADE_BY = {
+    "anthropic": ("first_party", "anthropic_door"),
+    "bedrock": ("bedrock", "BedrockBackend"),
+    "bedrock-converse": ("converse", "ConverseBackend"),
+    "bedrock-messages": ("aws", "bedrock_messages_door"),
+    "bedrock-mantle": ("aws", "mantle_door"),
+    "vertex": ("google", "vertex_door"),
+    "google-cloud": ("google", "google_cloud_door"),
+    "foundry": ("foundry", "foundry_door"),
+    "aws": ("aws", "aws_door"),
 }
 _WORDS_PER_SECOND = 80.0
 _NOT_A_MODEL = "it measures pixels and is not a language model"
+_MOST_NAMED = 3
 
 _lock = threading.Lock()
 _chosen: Backend | None = None
@@ -33,9 +57,14 @@ def connect(
     model: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
+    platform: str | None = None,
     region: str | None = None,
     profile: str | None = None,
     endpoint_url: str | None = None,
+    project_id: str | None = None,
+    workspace_id: str | None = None,
+    resource: str | None = None,
+    access_token: Token | None = None,
     words_per_second: float | None = _WORDS_PER_SECOND,
 ) -> Backend:
     """Choose who answers the calls that follow in this kernel, and return it.
@@ -46,13 +75,24 @@ def connect(
     Parameters
     ----------
     name
-        ``"anthropic"``, ``"bedrock"`` or ``"practice"``.
+        ``"anthropic"`` (also any server that speaks its Messages API), ``"bedrock"``,
+        ``"bedrock-converse"``, ``"bedrock-messages"``, ``"bedrock-mantle"``, ``"vertex"``,
+        ``"google-cloud"``, ``"foundry"``, ``"aws"`` or ``"practice"``.
     model
         A model id as the backend spells it; asked when a call names none.
-    base_url, api_key
-        For ``anthropic``: another server's address, and a key; otherwise the environment's.
-    region, profile, api_key, endpoint_url
-        For ``bedrock``: as boto3 knows them; ``api_key`` is a Bedrock API key.
+    base_url, endpoint_url
+        Another address; the latter for what goes through boto3.
+    api_key
+        Otherwise the environment's; a server on this machine needs none.
+    platform
+        For ``anthropic`` with ``base_url``: ``"anthropic"`` if that server can do all that
+        the Anthropic API can; otherwise it is asked for little (``"compatible"``).
+    region, profile
+        As boto3 knows them; ``region`` also as Google does.
+    project_id, workspace_id, resource
+        For Google Cloud, for Anthropic's platform on Google Cloud and AWS, for Foundry.
+    access_token
+        For Google Cloud and Foundry: a token, or a function that returns one.
     words_per_second
         For ``practice``: how fast it writes; None for at once.
 
@@ -60,6 +100,8 @@ def connect(
     ------
     NotConnected
         If there is no key, region or such a backend, or an argument is another's.
+    ModelNotFound
+        If the model id is in another backend's spelling.
 
     Examples
     --------
@@ -67,24 +109,19 @@ def connect(
     'practice-high'
     """
     chosen, why = (name, "") if name is not None else _choose(os.environ)
-    given = {"base_url": base_url, "api_key": api_key, "region": region}
-    given |= {"profile": profile, "endpoint_url": endpoint_url}
+    given: dict[str, Any] = {"base_url": base_url, "api_key": api_key, "platform": platform}
+    given |= {"region": region, "profile": profile, "endpoint_url": endpoint_url}
+    given |= {"project_id": project_id, "workspace_id": workspace_id, "resource": resource}
+    given["access_token"] = access_token
+    given = {key: value for key, value in given.items() if value is not None}
     # None is a pace of its own, so only the default says that none was given.
-    given["words_per_second"] = str(words_per_second)
-    if words_per_second == _WORDS_PER_SECOND:
-        del given["words_per_second"]
-    _check(chosen, {key for key, value in given.items() if value is not None}, why)
-    backend: Backend
-    if chosen == "anthropic":
-        backend = AnthropicBackend(model=model, base_url=base_url, api_key=api_key)
-    elif chosen == "bedrock":
-        backend = BedrockBackend(
-            model=model, region=region, profile=profile, api_key=api_key, endpoint_url=endpoint_url
-        )
-    else:
+    paced = {"words_per_second"} if words_per_second != _WORDS_PER_SECOND else set()
+    _check(chosen, given.keys() | paced, why)
+    if chosen == "practice":
         backend = _practice(model, words_per_second, why)
-    if why:
-        backend.why = f"{backend.why}; {why}" if chosen != "practice" else why
+    else:
+        backend = _made(chosen, model, given)
+        backend.why = f"{backend.why}; {why}" if why else backend.why
     global _chosen  # noqa: PLW0603 - the one piece of state: who was connected last
     with _lock:
         _chosen = backend
@@ -131,15 +168,15 @@ def _choose(environment: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _check(name: str, given: set[str], why: str) -> None:
-    if name not in _NAMES:
+    if name not in _ACCEPTED:
         guess = str(name).casefold()
-        cure = f'nv.connect("{guess if guess in _NAMES else "anthropic"}")'
+        cure = f'nv.connect("{guess if guess in _ACCEPTED else "anthropic"}")'
         if "claude" in guess:
             who = "bedrock" if "anthropic." in guess else "anthropic"
             cure = f'a model is asked for with model=: nv.connect("{who}", model=…)'
         raise NotConnected(f"no backend {name!r}"[:200], limit=", ".join(_NAMES), cure=cure)
     if misplaced := sorted(given - _ACCEPTED[name]):
-        fitting = [other for other in _NAMES if given <= _ACCEPTED[other]]
+        fitting = [other for other in _NAMES if given <= _ACCEPTED[other]][:_MOST_NAMED]
         named = " or ".join(f'nv.connect("{other}", {misplaced[0]}=…)' for other in fitting)
         raise NotConnected(
             f"{misplaced[0]}= means nothing to {name}"
@@ -149,13 +186,20 @@ def _check(name: str, given: set[str], why: str) -> None:
         )
 
 
+def _made(name: str, model: str | None, given: dict[str, Any]) -> Backend:
+    module, maker = _MADE_BY[name]
+    make = getattr(import_module(f"nbvision.backends.{module}"), maker)
+    if not maker.endswith("_door"):
+        backend: Backend = make(model=model, **given)
+        return backend
+    return AnthropicBackend(make(**given), model=model)
+
+
 def _practice(model: str | None, words_per_second: float | None, why: str) -> Backend:
     url, token = _practice_server(words_per_second)
     return AnthropicBackend(
+        anthropic_door(name="practice", base_url=url, api_key=token),
         model=model or DEFAULT_PRACTICE_MODEL,
-        base_url=url,
-        api_key=token,
-        name="practice",
         why=why or f"a server inside this kernel, no key needed; {_NOT_A_MODEL}",
     )
 

@@ -194,7 +194,7 @@ class Backend(Protocol):
     Attributes
     ----------
     name
-        ``"anthropic"``, ``"bedrock"`` or ``"practice"``.
+        As `connect` calls it.
     model
         The model id that is asked when a call names none.
     platform

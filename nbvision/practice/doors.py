@@ -257,7 +257,7 @@ class Door(web.RequestHandler):
     def _headers_once(self) -> dict[str, str]:
         """Return the headers; of those that must not be doubled, a doubled one is refused."""
         headers = self.request.headers
-        for name in ("Host", "Content-Length", "Authorization", "X-Api-Key"):
+        for name in ("Host", "Content-Length", "Authorization", "X-Api-Key", "Api-Key"):
             if len(headers.get_list(name)) > 1:
                 raise Rejected(400, f"{name.lower()}: header is given twice")
         return headers  # type: ignore[return-value] # a case-blind mapping of text to text

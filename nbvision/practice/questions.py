@@ -17,6 +17,7 @@ from nbvision.practice.played_models import (
     find_model,
     is_bedrock_id,
     is_inference_profile,
+    is_spelled_for,
 )
 from nbvision.practice.rejections import Rejected
 
@@ -24,6 +25,7 @@ __all__ = ["Question", "parse_json", "read_question"]
 
 API_VERSIONS = ("2023-06-01", "2026-10-21")
 BEDROCK_VERSION = "bedrock-2023-05-31"
+VERTEX_VERSION = "vertex-2023-10-16"
 _SAMPLING = ("temperature", "top_p", "top_k")
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _MANY = 20
@@ -94,18 +96,20 @@ def read_question(
     version
         Value of the ``anthropic-version`` header.
     model_id
-        The model in the address, on Bedrock.
+        The model in the address, where it stands there.
 
     Raises
     ------
     Rejected
         With the documented status and words.
     """
-    is_bedrock = where.name == "bedrock"
-    model = _bedrock_model(model_id) if is_bedrock else _api_model(body, where)
+    model_id = model_id or _named_model(body, where)
+    model = _bedrock_model(model_id) if where.ids == "bedrock" else _api_model(model_id, where)
     known_fields(body, "", where.fields)
-    if is_bedrock:
+    if where.name == "bedrock":
         _check_bedrock_version(body, model)
+    if where.name == "vertex":
+        version = _vertex_version(body)
     _check_sampling(body, model, version)
     content = read_messages(_required(body, "messages"), where)
     system = read_system(body.get("system"))
@@ -142,12 +146,18 @@ def _required(body: Mapping[str, Any], name: str) -> Any:
     return body[name]
 
 
-def _api_model(body: Mapping[str, Any], where: Place) -> PlayedModel:
+def _named_model(body: Mapping[str, Any], where: Place) -> str:
     model_id = _required(body, "model")
     if not isinstance(model_id, str):
         raise invalid("model", "Input should be a valid string")
     if not where.is_counting:
         _required(body, "max_tokens")
+    return model_id
+
+
+def _api_model(model_id: str, where: Place) -> PlayedModel:
+    if not is_spelled_for(model_id, where.ids):
+        raise Rejected(404, f"model: {model_id[:200]}")
     return find_model(model_id)
 
 
@@ -174,6 +184,14 @@ def _check_bedrock_version(body: Mapping[str, Any], model: PlayedModel) -> None:
     # 4.7 are documented to refuse it.
     if version != BEDROCK_VERSION and not (model.is_new and version == API_VERSIONS[-1]):
         raise invalid("", f"anthropic_version: Input should be '{BEDROCK_VERSION}'")
+
+
+def _vertex_version(body: Mapping[str, Any]) -> str:
+    """Return the version, which travels in the body there; the SDK's own is newer."""
+    version = str(_required(body, "anthropic_version"))
+    if version not in (VERTEX_VERSION, API_VERSIONS[-1]):
+        raise invalid("", f"anthropic_version: Input should be '{VERTEX_VERSION}'")
+    return version
 
 
 def _check_sampling(body: Mapping[str, Any], model: PlayedModel, version: str) -> None:

@@ -18,10 +18,11 @@ from nbvision.practice import gate
 from nbvision.practice.answering import CountDoor, InvokeDoor, InvokeStreamDoor, MessagesDoor
 from nbvision.practice.arrivals import Arrival
 from nbvision.practice.doors import House, ModelDoor, ModelsDoor, NowhereDoor
+from nbvision.practice.entrances import ADDRESSES, entrances
 from nbvision.practice.ordered_faults import Faults
 from nbvision.practice.workshop import Workshop
 
-__all__ = ["PracticeServer", "serve_forever"]
+__all__ = ["PracticeServer", "addresses", "serve_forever"]
 
 _HEADER_LIMIT_BYTES = 32_768
 _MOST_CONNECTIONS = 200
@@ -100,6 +101,20 @@ class PracticeServer:
         if not self._url:
             raise NotConnected("the practice server does not run", cure="call start() first")
         return self._url
+
+    def address(self, door: str) -> str:
+        """Return where a cloud's client finds its door here, as its ``base_url``.
+
+        Raises
+        ------
+        RequestError
+            If there is no such door.
+        NotConnected
+            If it does not run.
+        """
+        if door not in ADDRESSES:
+            raise RequestError(f"no door {door!r}"[:100], limit=", ".join(ADDRESSES))
+        return self.url + ADDRESSES[door]
 
     @property
     def requests(self) -> tuple[Arrival, ...]:
@@ -205,6 +220,11 @@ class _Listener(httpserver.HTTPServer):
         super().handle_stream(stream, address)
 
 
+def addresses() -> frozenset[str]:
+    """Return where practice servers of this process answer."""
+    return frozenset(server.url for server in tuple(_running) if server.is_running)
+
+
 def serve_forever(
     port: int = 0, host: str = "127.0.0.1", words_per_second: float | None = 80.0
 ) -> None:
@@ -254,6 +274,7 @@ def _application(house: House) -> web.Application:
             (r"/v1/models/([^/]+)", ModelDoor, known),
             (r"/model/([^/]+)/invoke", InvokeDoor, known),
             (r"/model/([^/]+)/invoke-with-response-stream", InvokeStreamDoor, known),
+            *entrances(house),
             (r".*", NowhereDoor, known),
         ],
         log_function=lambda _: None,
