@@ -242,7 +242,7 @@ _CURL_HEAD = """\
 """
 _CURL_START = """\
 set -euo pipefail
-cd -- "$(dirname -- "${BASH_SOURCE[0]}")"  # the pictures lie beside this script
+cd -- "$(dirname -- "${BASH_SOURCE[0]:-.}")"  # the pictures lie beside this script
 : "${ANTHROPIC_API_KEY:?is not set}"
 address=${ANTHROPIC_BASE_URL:-https://api.anthropic.com}
 

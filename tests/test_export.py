@@ -269,8 +269,7 @@ def test_any_words_are_what_bash_prints(words: str) -> None:
     request = nasty_request(words)
     export = request.export("curl")
     body, _, _ = export.text.partition("# The key goes in")
-    script = body.replace('cd -- "$(dirname -- "${BASH_SOURCE[0]}")"', "true")
-    script = script.replace('base64 < "$1"', f"printf '%s' {RED.base64()}") + "\nrequest\n"
+    script = body.replace('base64 < "$1"', f"printf '%s' {RED.base64()}") + "\nrequest\n"
     environment = {"ANTHROPIC_API_KEY": "any", "PATH": os.environ["PATH"]}
     done = subprocess.run(
         [BASH], input=script.encode(), capture_output=True, check=True, env=environment
