@@ -330,6 +330,8 @@ def _cautions(body: dict[str, Any]) -> Iterator[str]:
         yield "A practice model answers at the practice server only: put in another id elsewhere."
     if any(source["type"] == "file" for source in _sources(body)):
         yield "A picture is named by the id of an upload, which only its own workspace can see."
+    if any("?" in source.get("url", "") for source in _sources(body)):
+        yield "A picture's address may carry a signature: look before you share this."
 
 
 def _for_invoke(block: dict[str, Any]) -> dict[str, Any]:

@@ -191,6 +191,12 @@ def test_a_picture_named_by_others_cannot_go_to_bedrock() -> None:
             request.export("boto3")
 
 
+def test_what_a_reader_should_know_stands_above_the_code() -> None:
+    assert "may carry a signature" in NAMED["address"].export().text
+    assert "only its own workspace" in NAMED["upload"].export("ant").text
+    assert "workspace" not in REQUESTS["one"].export().text
+
+
 def test_the_same_picture_twice_is_one_file() -> None:
     assert list(REQUESTS["conversation"].export().files) == ["image_1.png", "image_2.png"]
 
