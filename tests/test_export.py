@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from doors import KEY, door
@@ -108,6 +109,8 @@ def point_at(url: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    # boto3 keeps the credentials of the first client in a process.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 def run(export: Export, folder: Path) -> str:
@@ -224,6 +227,7 @@ def test_a_reply_and_detections_export_their_request(
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout == f"{reply.text}\n"
         assert run(found.export("curl"), tmp_path / "found") == found.text
+        assert run(reply.export("boto3"), tmp_path) == f"{reply.text}\n"
         practice.close()
 
 
