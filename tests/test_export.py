@@ -380,6 +380,8 @@ def test_only_json_becomes_code(value: object) -> None:
         ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "curl", '"claude-sonnet-4-5"'),
         ("us.anthropic.claude-sonnet-5-5", "boto3", '"us.anthropic.claude-sonnet-5-5"'),
         ("claude-haiku-4-5", "boto3", '"us.anthropic.claude-haiku-4-5-20251001-v1:0"'),
+        ("anthropic.claude-opus-5-5", "boto3", '"us.anthropic.claude-opus-5-5"'),
+        ("claude-haiku-4-5@20251001", "ant", '"claude-haiku-4-5"'),
         ("claude-opus-99", "boto3", "No id on Bedrock is known"),
         ("practice-high", "python", "A practice model answers at the practice server only"),
     ],
