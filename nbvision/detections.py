@@ -229,7 +229,21 @@ class Detections:
         return page(f"{self._count()}: {self.model}", asked(self.request), shown)
 
     def export(self, form: Form = "python", folder: str | Path | None = None) -> Export:
-        """Return code that asks this again without nbvision; see `Request.export`."""
+        """Return code that asks this again without nbvision; see `Request.export`.
+
+        Raises
+        ------
+        RequestError
+            As there.
+
+        Examples
+        --------
+        >>> import nbvision as nv
+        >>> practice = nv.connect("practice", words_per_second=None)
+        >>> found = nv.locate(nv.samples.shapes, "every shape", backend=practice)
+        >>> found.export("ant").name
+        'request.yaml'
+        """
         return self.reply.export(form, folder)
 
     def in_words(self) -> str:

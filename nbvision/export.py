@@ -242,7 +242,7 @@ _CURL_HEAD = """\
 """
 _CURL_START = """\
 set -euo pipefail
-cd -- "$(dirname -- "${BASH_SOURCE[0]}")"  # the pictures lie beside this script
+cd -- "$(dirname -- "${BASH_SOURCE[0]:-.}")"  # the pictures lie beside this script
 : "${ANTHROPIC_API_KEY:?is not set}"
 address=${ANTHROPIC_BASE_URL:-https://api.anthropic.com}
 
@@ -292,17 +292,19 @@ def _comments(notes: list[str]) -> str:
 def _for_the_api(body: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return a body under the id the Anthropic API has for its model, and what to know of it."""
     model_id, notes = body["model"], list(_cautions(body))
-    if _is_of_bedrock(model_id) and not (known := find_model(model_id)).is_guessed:
+    known, is_of_a_cloud = find_model(model_id), _is_of_bedrock(model_id) or "@" in model_id
+    if is_of_a_cloud and not known.is_guessed:
         model_id = known.id
-        notes.append("The model's id is the Anthropic API's; it was asked on Amazon Bedrock.")
+        notes.append("The model's id is the Anthropic API's; it was asked at another place.")
     return {**body, "model": model_id}, notes
 
 
 def _for_bedrock(body: dict[str, Any]) -> tuple[str, dict[str, Any], list[str]]:
     """Return a model's Bedrock id, the body as InvokeModel takes it, and what to know of it."""
     model_id, notes = body["model"], list(_cautions(body))
-    if not _is_of_bedrock(model_id):
-        translated = find_model(model_id).platform_ids.get("bedrock")
+    ids = find_model(model_id).platform_ids
+    if not _is_of_bedrock(model_id) or model_id == ids.get("mantle"):
+        translated = ids.get("bedrock")
         if translated is not None:
             model_id = translated
             notes.append(
@@ -330,6 +332,8 @@ def _cautions(body: dict[str, Any]) -> Iterator[str]:
         yield "A practice model answers at the practice server only: put in another id elsewhere."
     if any(source["type"] == "file" for source in _sources(body)):
         yield "A picture is named by the id of an upload, which only its own workspace can see."
+    if any("?" in source.get("url", "") for source in _sources(body)):
+        yield "A picture's address may carry a signature: look before you share this."
 
 
 def _for_invoke(block: dict[str, Any]) -> dict[str, Any]:

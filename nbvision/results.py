@@ -117,6 +117,11 @@ class Reply:
     def export(self, form: Form = "python", folder: str | Path | None = None) -> Export:
         """Return code that asks this again without nbvision; see `Request.export`.
 
+        Raises
+        ------
+        RequestError
+            As there.
+
         Examples
         --------
         >>> import nbvision as nv

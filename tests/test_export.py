@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from doors import KEY, door
@@ -108,6 +109,8 @@ def point_at(url: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    # boto3 keeps the credentials of the first client in a process.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 def run(export: Export, folder: Path) -> str:
@@ -191,6 +194,12 @@ def test_a_picture_named_by_others_cannot_go_to_bedrock() -> None:
             request.export("boto3")
 
 
+def test_what_a_reader_should_know_stands_above_the_code() -> None:
+    assert "may carry a signature" in NAMED["address"].export().text
+    assert "only its own workspace" in NAMED["upload"].export("ant").text
+    assert "workspace" not in REQUESTS["one"].export().text
+
+
 def test_the_same_picture_twice_is_one_file() -> None:
     assert list(REQUESTS["conversation"].export().files) == ["image_1.png", "image_2.png"]
 
@@ -218,6 +227,7 @@ def test_a_reply_and_detections_export_their_request(
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert done.stdout == f"{reply.text}\n"
         assert run(found.export("curl"), tmp_path / "found") == found.text
+        assert run(reply.export("boto3"), tmp_path) == f"{reply.text}\n"
         practice.close()
 
 
@@ -269,8 +279,7 @@ def test_any_words_are_what_bash_prints(words: str) -> None:
     request = nasty_request(words)
     export = request.export("curl")
     body, _, _ = export.text.partition("# The key goes in")
-    script = body.replace('cd -- "$(dirname -- "${BASH_SOURCE[0]}")"', "true")
-    script = script.replace('base64 < "$1"', f"printf '%s' {RED.base64()}") + "\nrequest\n"
+    script = body.replace('base64 < "$1"', f"printf '%s' {RED.base64()}") + "\nrequest\n"
     environment = {"ANTHROPIC_API_KEY": "any", "PATH": os.environ["PATH"]}
     done = subprocess.run(
         [BASH], input=script.encode(), capture_output=True, check=True, env=environment
@@ -371,6 +380,8 @@ def test_only_json_becomes_code(value: object) -> None:
         ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "curl", '"claude-sonnet-4-5"'),
         ("us.anthropic.claude-sonnet-5-5", "boto3", '"us.anthropic.claude-sonnet-5-5"'),
         ("claude-haiku-4-5", "boto3", '"us.anthropic.claude-haiku-4-5-20251001-v1:0"'),
+        ("anthropic.claude-opus-5-5", "boto3", '"us.anthropic.claude-opus-5-5"'),
+        ("claude-haiku-4-5@20251001", "ant", '"claude-haiku-4-5"'),
         ("claude-opus-99", "boto3", "No id on Bedrock is known"),
         ("practice-high", "python", "A practice model answers at the practice server only"),
     ],

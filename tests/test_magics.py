@@ -114,6 +114,12 @@ def test_the_line_is_not_expanded_either(shell: InteractiveShell) -> None:
     assert reply.request.system == "{nv} $nv"
 
 
+def test_code_can_run_a_magic(shell: InteractiveShell) -> None:
+    reply = shell.run_cell_magic("ask", "img1.png", "What is this?")
+    assert reply.request.messages[0].blocks[1] == "What is this?"
+    assert isinstance(shell.run_line_magic("describe", "img1.png"), nv.Reply)
+
+
 def test_comparing_labels_the_pictures(shell: InteractiveShell) -> None:
     reply = result(shell, "%compare nv.samples.shelf_before nv.samples.shelf_after")
     assert reply.text.startswith("From Image 1 to Image 2")

@@ -9,7 +9,7 @@
 ``photos/*.jpg``        the pictures that match, in the order people count
 ======================  ======================================================
 
-Names are looked up, not evaluated: nothing is called, so that a line runs no code.
+Names are looked up, not evaluated: attributes and items are read, nothing is called.
 """
 
 import glob
@@ -37,7 +37,7 @@ _MOST_COMPARED = 2000  # names, for "did you mean"
 _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|data:)", re.IGNORECASE)
 _NAME = r"[^\W\d]\w*"
 _STEP = re.compile(rf"\.({_NAME})|\[(-?\d{{1,9}})\]|\[(-?\d{{0,9}}):(-?\d{{0,9}})\]")
-_PATH_OF_NAMES = re.compile(rf"{_NAME}(?:{_STEP.pattern})*")
+_PATH_OF_NAMES = re.compile(rf"({_NAME})(?:{_STEP.pattern})*")
 _MISSING = object()
 
 
@@ -157,7 +157,7 @@ def _matches(pattern: str) -> list[str]:
         )
     raise ImageNotFound(
         f"no file matches {_shown(pattern)}",
-        cure=f"check the pattern; this kernel runs in {_shown(str(Path.cwd()))}",
+        cure=f"check the pattern; {_here()}",
     )
 
 
@@ -188,12 +188,11 @@ def _opened(name: str, source: Any) -> Any:
 
 def _look_up(name: str, variables: Mapping[str, Any]) -> Any:
     """Return what a name leads to, or `_MISSING`; attributes are read, nothing is called."""
-    if not _PATH_OF_NAMES.fullmatch(name):
+    names = _PATH_OF_NAMES.fullmatch(name)
+    if names is None:
         return _MISSING
-    root = re.match(_NAME, name)
-    assert root is not None  # noqa: S101 - the pattern begins with it
-    value = variables.get(root[0], _MISSING)
-    for step in _STEP.finditer(name, root.end()):
+    value = variables.get(names[1], _MISSING)
+    for step in _STEP.finditer(name, names.end(1)):
         if value is _MISSING:
             break
         value = _stepped(name, value, step)
@@ -223,16 +222,13 @@ def _read(name: str, read: Callable[[], Any]) -> Any:
 
 def _nothing(word: Word, variables: Mapping[str, Any]) -> ImageNotFound:
     shown = _shown(word.text)
-    is_name = word.quoted_at is None and _PATH_OF_NAMES.fullmatch(word.text)
-    what = f"no variable and no file {shown}" if is_name else f"no file {shown}"
-    root = re.split(r"[.\[]", word.text, maxsplit=1)[0]
-    if is_name and root in variables:
-        what = (
-            f"{root} has no {_shown(word.text[len(root) :].lstrip('.'))}, nor is there such a file"
-        )
-    known = [*(_public(variables) if is_name else ()), *_files_beside(word.text)]
-    here = f"check the name; this kernel runs in {_shown(str(Path.cwd()))}"
-    return ImageNotFound(what, cure=_near(word.text, known) or here)
+    names = _PATH_OF_NAMES.fullmatch(word.text) if word.quoted_at is None else None
+    what = f"no variable and no file {shown}" if names else f"no file {shown}"
+    if names and names[1] in variables:
+        rest = _shown(word.text[names.end(1) :].lstrip("."))
+        what = f"{names[1]} has no {rest}, nor is there such a file"
+    known = [*(_public(variables) if names else ()), *_files_beside(word.text)]
+    return ImageNotFound(what, cure=_near(word.text, known) or f"check the name; {_here()}")
 
 
 def _near(name: str, known: Iterable[str]) -> str:
@@ -255,6 +251,13 @@ def _files_beside(text: str) -> Iterator[str]:
                 yield head + entry.name
     except (OSError, ValueError, RuntimeError):
         return
+
+
+def _here() -> str:
+    try:
+        return f"this kernel runs in {_shown(str(Path.cwd()))}"
+    except OSError:
+        return "the folder this kernel runs in is gone"
 
 
 def _shown(text: str) -> str:

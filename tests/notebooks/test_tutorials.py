@@ -18,6 +18,7 @@ EXPECTED = {
     "04_from_picture_to_request",
     "05_boxes_come_home",
     "08_pick_and_preview",
+    "09_magics",
     "10_real_models",
     "11_correct_the_boxes",
 }
