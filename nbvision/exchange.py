@@ -15,8 +15,9 @@ from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
 from nbvision.referenced import SentImage, require_seen, sources_of
 from nbvision.request import Request, RequestMessage, build_request, images_of
-from nbvision.response import Response, StreamReader, require_usable
+from nbvision.response import Response, require_usable
 from nbvision.results import Cost, Detections, Reply
+from nbvision.stream_reader import StreamReader
 
 __all__ = ["How", "exchange", "found_in"]
 

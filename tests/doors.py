@@ -17,7 +17,8 @@ import nbvision as nv
 from nbvision.backends import Backend
 from nbvision.catalogue import find_model
 from nbvision.request import Request, build_request
-from nbvision.response import Response, StreamReader, parse_response
+from nbvision.response import Response, parse_response
+from nbvision.stream_reader import StreamReader
 
 KEY = "sk-ant-secret-0123456789abcdef"
 DOORS = ["anthropic", "bedrock"]

@@ -31,7 +31,8 @@ from nbvision.errors import (
 )
 from nbvision.practice import PracticeServer
 from nbvision.request import Request
-from nbvision.response import StreamReader, parse_response
+from nbvision.response import parse_response
+from nbvision.stream_reader import StreamReader
 
 NAMES = ["anthropic", "bedrock", "practice"]
 KEY = "sk-ant-secret-0123456789abcdef"
