@@ -25,7 +25,7 @@ from nbvision.images import open_image
 from nbvision.inspection import as_list
 from nbvision.json_reader import read_json
 from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
-from nbvision.request import takes_schema
+from nbvision.request import Thinking, takes_schema
 from nbvision.results import Detections, Reply
 
 __all__ = ["ask", "compare", "describe", "locate"]
@@ -39,6 +39,7 @@ def describe(
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
+    thinking: Thinking | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
 ) -> Reply:
@@ -58,6 +59,9 @@ def describe(
         The most the model may write, its thinking included; 8192 by default.
     effort
         ``"low"`` to ``"max"``, where the model takes it; the model's own default otherwise.
+    thinking
+        ``"summarized"`` asks a model from 4.7 on to think as it sees fit and to show a summary,
+        in ``reply.thinking``; otherwise the model does as it does by default.
     backend
         Who answers; by default what `connect` chose last.
     on_text
@@ -80,7 +84,7 @@ def describe(
     >>> reply.model, reply.stop_reason
     ('practice-high', 'end_turn')
     """
-    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(backend, model, system, max_tokens, effort, on_text, thinking)
     return exchange(image, prompt or DESCRIBE, "describe", how)
 
 
@@ -92,6 +96,7 @@ def compare(
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
+    thinking: Thinking | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
 ) -> Reply:
@@ -103,7 +108,7 @@ def compare(
         Two or more pictures, each anything `open_image` takes.
     prompt
         The words; "How are these images different?" by default.
-    model, system, max_tokens, effort, backend, on_text
+    model, system, max_tokens, effort, thinking, backend, on_text
         As in `describe`.
 
     Raises
@@ -128,7 +133,7 @@ def compare(
             limit="two or more",
             cure="give a list: nv.compare([first, second])",
         )
-    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(backend, model, system, max_tokens, effort, on_text, thinking)
     return exchange(found, prompt or COMPARE, "compare", how)
 
 
@@ -140,6 +145,7 @@ def locate(
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
+    thinking: Thinking | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
 ) -> Detections:
@@ -152,7 +158,7 @@ def locate(
         the boxes are in pixels of the picture it was cropped from.
     subject
         What to find: ``"every window"``.
-    model, system, max_tokens, effort, backend, on_text
+    model, system, max_tokens, effort, thinking, backend, on_text
         As in `describe`.
 
     Raises
@@ -181,7 +187,7 @@ def locate(
         )
     if not str(subject).strip():
         raise RequestError("nothing to locate", cure='say what: nv.locate(image, "every window")')
-    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(backend, model, system, max_tokens, effort, on_text, thinking)
     source = open_image(as_list(image)[0])
     schema_is_sent = takes_schema(how.model, how.backend.platform)
     # The frame's size belongs in the words, and it is known from numbers alone.
@@ -200,6 +206,7 @@ def ask(
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
+    thinking: Thinking | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
 ) -> Reply:
@@ -214,7 +221,7 @@ def ask(
     schema
         A JSON schema, or a pydantic model class; ``reply.parsed`` then holds the answer as
         JSON data or as an instance of the class, validated on this side in any case.
-    model, system, max_tokens, effort, backend, on_text
+    model, system, max_tokens, effort, thinking, backend, on_text
         As in `describe`.
 
     Raises
@@ -234,7 +241,7 @@ def ask(
     >>> nv.ask(nv.samples.shapes, "every shape", schema=Shapes, backend=practice).parsed
     Shapes(count=9)
     """
-    how = How.of(backend, model, system, max_tokens, effort, on_text)
+    how = How.of(backend, model, system, max_tokens, effort, on_text, thinking)
     if schema is None:
         return exchange(images, prompt, "ask", how)
     form = _json_schema(schema)

@@ -22,7 +22,7 @@ from nbvision.preflight import Estimate, Task, check_images, estimate_request, r
 from nbvision.prepared import PreparedImage, prepare_image
 from nbvision.previewing import Preview, make_preview
 from nbvision.prompts import DESCRIBE
-from nbvision.request import Request
+from nbvision.request import Request, Thinking
 from nbvision.request import build_request as request_from
 
 __all__ = ["build_request", "check", "estimate", "fit", "prepare", "preview"]
@@ -237,6 +237,7 @@ def build_request(
     max_tokens: int | None = None,
     effort: str | None = None,
     schema: dict[str, Any] | None = None,
+    thinking: Thinking | None = None,
 ) -> Request:
     """Return a request that can be shown, saved and counted without being sent.
 
@@ -266,6 +267,7 @@ def build_request(
         max_tokens=max_tokens,
         effort=effort,
         schema=schema,
+        thinking=thinking,
     )
 
 

@@ -62,6 +62,11 @@ class StreamReader:
         """The words so far."""
         return "".join(self._text)
 
+    @property
+    def is_thinking(self) -> bool:
+        """Whether what comes now is thinking."""
+        return self._is_open and self._blocks[-1]["type"] == "thinking"
+
     def feed(self, event: object) -> str:
         """Take one event; return the new words in it, often none.
 
