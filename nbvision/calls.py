@@ -18,12 +18,12 @@ from dataclasses import replace
 from typing import Any
 
 from nbvision.backends import Backend
-from nbvision.errors import RequestError, UnreadableAnswer
+from nbvision.errors import RequestError
 from nbvision.exchange import How, exchange, found_in
+from nbvision.forms import answer_form
 from nbvision.geometry import Fit
 from nbvision.images import open_image
 from nbvision.inspection import as_list
-from nbvision.json_reader import read_json
 from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
 from nbvision.request import Thinking, takes_schema
 from nbvision.results import Detections, Reply
@@ -220,12 +220,16 @@ def ask(
         The words.
     schema
         A JSON schema, or a pydantic model class; ``reply.parsed`` then holds the answer as
-        JSON data or as an instance of the class, validated on this side in any case.
+        JSON data or as an instance of the class, validated on this side in any case. What the
+        service cannot take of a model, such as ``Field(ge=0)``, goes out as words.
     model, system, max_tokens, effort, thinking, backend, on_text
         As in `describe`.
 
     Raises
     ------
+    RequestError
+        If the schema is none, or the service could not take it: the place and the cure are
+        named, and nothing is sent.
     UnreadableAnswer
         If there is a schema and the answer does not follow it.
     ImageError, RequestError, BackendError, AnswerError
@@ -244,43 +248,6 @@ def ask(
     how = How.of(backend, model, system, max_tokens, effort, on_text, thinking)
     if schema is None:
         return exchange(images, prompt, "ask", how)
-    form = _json_schema(schema)
-    reply = exchange(images, prompt, "ask", how, form)
-    return replace(reply, parsed=_parsed(reply, schema, form))
-
-
-def _json_schema(schema: Mapping[str, Any] | type) -> dict[str, Any]:
-    if isinstance(schema, Mapping):
-        return dict(schema)
-    from anthropic import transform_schema
-    from pydantic import BaseModel
-
-    if issubclass(schema, BaseModel):
-        return dict(transform_schema(schema))
-    raise RequestError(
-        f"schema={schema!r}", limit="a JSON schema as a dict, or a pydantic model class"
-    )
-
-
-def _parsed(reply: Reply, schema: Mapping[str, Any] | type, form: dict[str, Any]) -> Any:
-    from jsonschema import ValidationError as SchemaError
-    from jsonschema import validate
-    from pydantic import BaseModel
-    from pydantic import ValidationError as ModelError
-
-    data = read_json(reply.text)
-    try:
-        if isinstance(schema, type) and issubclass(schema, BaseModel):
-            return schema.model_validate(data)
-        validate(data, form)
-    except (SchemaError, ModelError) as error:
-        first = str(error).splitlines()[0]
-        failure = UnreadableAnswer(
-            f"the answer does not follow the schema: {first}",
-            cure="the words are kept in error.text; say in the prompt what was missing",
-            text=reply.text,
-            response=reply.response,
-        )
-    else:
-        return data
-    raise failure
+    form = answer_form(schema, is_sent=takes_schema(how.model, how.backend.platform))
+    reply = exchange(images, prompt, "ask", how, form.sent)
+    return replace(reply, parsed=form.read(reply.text, reply.response))

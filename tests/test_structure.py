@@ -25,7 +25,7 @@ ROWS = [
         "samples",
     },
     {"decoding", "schemas"},
-    {"source_image"},
+    {"source_image", "forms"},
     {"images"},
     {"preflight", "draw"},
     {"prepared"},
