@@ -24,7 +24,14 @@ from nbvision.forms import answer_form
 from nbvision.geometry import Fit
 from nbvision.images import open_image
 from nbvision.inspection import as_list
-from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
+from nbvision.prompts import (
+    BOXES_SCHEMA,
+    COMPARE,
+    DESCRIBE,
+    POINTS_SCHEMA,
+    Kind,
+    locate_prompt,
+)
 from nbvision.request import Thinking, takes_schema
 from nbvision.results import Detections, Reply
 
@@ -141,6 +148,7 @@ def locate(
     image: object,
     subject: str,
     *,
+    kind: Kind = "boxes",
     model: str | None = None,
     system: str | None = None,
     max_tokens: int | None = None,
@@ -149,7 +157,7 @@ def locate(
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
 ) -> Detections:
-    """Find things in a picture; the boxes are in pixels of the original.
+    """Find things in a picture; boxes and points are in pixels of the original.
 
     Parameters
     ----------
@@ -158,15 +166,19 @@ def locate(
         the boxes are in pixels of the picture it was cropped from.
     subject
         What to find: ``"every window"``.
+    kind
+        ``"boxes"``, or ``"points"`` where a spot says more than a box: ``"the tip of every
+        pencil"``. They are in ``found.boxes`` and ``found.points``; what the model gives of the
+        other kind is kept too.
     model, system, max_tokens, effort, thinking, backend, on_text
         As in `describe`.
 
     Raises
     ------
     RequestError
-        If there is more than one picture, or nothing to find.
+        If there is more than one picture, nothing to find, or no such kind.
     UnreadableAnswer
-        If the answer holds no boxes that can be read. *No boxes found* is not an error: it
+        If the answer holds no places that can be read. *Nothing found* is not an error: it
         is an empty result.
     ImageError, RequestError, BackendError, AnswerError
         As in `describe`.
@@ -178,6 +190,9 @@ def locate(
     >>> found = nv.locate(nv.samples.photo, "the red bowl", backend=practice)
     >>> round(found[0].iou(nv.samples.photo.truth[0]), 2)
     0.99
+    >>> spots = nv.locate(nv.samples.shapes, "every circle", kind="points", backend=practice)
+    >>> [spot.label for spot in spots.points]
+    ['red circle', 'red circle']
     """
     if len(as_list(image)) != 1:
         raise RequestError(
@@ -187,13 +202,16 @@ def locate(
         )
     if not str(subject).strip():
         raise RequestError("nothing to locate", cure='say what: nv.locate(image, "every window")')
+    if kind not in ("boxes", "points"):
+        raise RequestError(f"kind={kind!r}"[:200], limit='"boxes" or "points"')
     how = How.of(backend, model, system, max_tokens, effort, on_text, thinking)
     source = open_image(as_list(image)[0])
     schema_is_sent = takes_schema(how.model, how.backend.platform)
     # The frame's size belongs in the words, and it is known from numbers alone.
     frame = Fit.of(source.size, how.model.tier).resized
-    words = locate_prompt(subject, *frame, schema_is_sent=schema_is_sent)
-    reply = exchange(source, words, "locate", how, BOXES_SCHEMA if schema_is_sent else None)
+    words = locate_prompt(subject, *frame, schema_is_sent=schema_is_sent, kind=kind)
+    form = BOXES_SCHEMA if kind == "boxes" else POINTS_SCHEMA
+    reply = exchange(source, words, "locate", how, form if schema_is_sent else None)
     return found_in(reply, reply.request.images[0])
 
 

@@ -4,7 +4,7 @@ Model text and labels are hostile input: they reach HTML escaped, pictures as pi
 display classes of IPython never, which would open a file or an address of that name.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
@@ -24,12 +24,13 @@ from nbvision.markup import bundle, escape, figure, image_tag, one_line, plain, 
 from nbvision.referenced import RemoteImage, SentImage
 from nbvision.request import Request
 from nbvision.response import Citation, Response, Usage
+from nbvision.tables import coco_annotations, rows_of_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Cost", "Detections", "Reply", "coco_annotations"]
+__all__ = ["Cost", "Detections", "Reply"]
 
 _THUMBNAIL = 240
 _SHOWN = 680  # a notebook keeps its outputs, and its column is hardly wider
@@ -173,7 +174,7 @@ class Reply:
 class Detections:
     """Things that were found in a picture, in its own pixels.
 
-    Iterates over its boxes.
+    Iterates over its boxes; true if anything was found, points too.
 
     Attributes
     ----------
@@ -245,6 +246,9 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __bool__(self) -> bool:
+        return bool(self.boxes or self.points)
+
     def __getitem__(self, index: int) -> Box:
         return self.boxes[index]
 
@@ -297,12 +301,15 @@ class Detections:
     def to_coco(self) -> list[dict[str, Any]]:
         """Return the boxes as COCO annotations: ``bbox`` is left, top, width, height.
 
-        Labels become categories numbered from 1 in the order in which they first appear.
+        Labels become categories numbered from 1 in the order in which they first appear. A
+        point is an annotation of one visible keypoint, whose ``bbox`` has no extent.
         """
-        return coco_annotations(self.boxes)
+        return coco_annotations(self.boxes, self.points)
 
     def to_frame(self) -> Any:
         """Return the boxes as a pandas DataFrame: label, left, top, right, bottom.
+
+        If points were found, there are columns x and y: of points, and of the middle of boxes.
 
         Raises
         ------
@@ -315,8 +322,8 @@ class Detections:
             raise RequestError(
                 "pandas is not installed", cure='pip install "nbvision[frame]"'
             ) from None
-        names = ["label", "left", "top", "right", "bottom"]
-        return pd.DataFrame([(box.label, *box.xyxy) for box in self.boxes], columns=names)
+        columns = None if self else ["label", "left", "top", "right", "bottom"]
+        return pd.DataFrame(rows_of_places(self.boxes, self.points), columns=columns)
 
     def in_words(self) -> str:
         """Return one line for each place: its label, and its edges in original pixels."""
@@ -339,7 +346,7 @@ class Detections:
         tag = image_tag(data, "image/jpeg", alt=self._alt())
         caption = f"{self.image.source}, {self.image.size} px"
         listed = f'<div style="white-space:pre-wrap;margin:.5em 0">{escape(words)}</div>'
-        markup = f"{figure(tag, caption)}{listed}{_footer(self.reply)}"
+        markup = f"{figure(tag, caption)}{listed}{_thoughts(self.reply)}{_footer(self.reply)}"
         pictures = {"image/jpeg": data}
         return bundle(f"{words}\n\n{self.reply.summary()}", markup=markup, pictures=pictures)
 
@@ -361,23 +368,6 @@ class Detections:
     def _local_points(self) -> list[Point]:
         x, y = self.image.crop_origin
         return [Point(p.x - x, p.y - y, p.label) for p in self.points]
-
-
-def coco_annotations(boxes: Sequence[Box]) -> list[dict[str, Any]]:
-    """Return boxes as COCO annotations; labels become categories in order of appearance."""
-    labels = list(dict.fromkeys(box.label for box in boxes))
-    return [
-        {
-            "id": number,
-            "image_id": 1,
-            "category_id": labels.index(box.label) + 1,
-            "category": box.label,
-            "bbox": [box.left, box.top, box.width, box.height],
-            "area": box.area,
-            "iscrowd": 0,
-        }
-        for number, box in enumerate(boxes, start=1)
-    ]
 
 
 def _edges(box: Box) -> str:

@@ -23,6 +23,7 @@ ROWS = [
         "platforms",
         "prompts",
         "samples",
+        "tables",
     },
     {"decoding", "schemas"},
     {"source_image", "forms"},
