@@ -224,9 +224,10 @@ def parse_response(message: object, request_id: str | None = None) -> Response:
             f"the reply is {kind_of(message)}, not a message", cure=NO_MESSAGE_CURE
         )
     content = message.get("content")
+    text = _joined(content, "text") if isinstance(content, list) else ""
     if message.get("type") != "message" or not isinstance(content, list):
-        raise UnreadableAnswer("the reply is no message of the Messages API", cure=NO_MESSAGE_CURE)
-    text = _joined(content, "text")
+        words = "the reply is no message of the Messages API"
+        raise UnreadableAnswer(words, cure=NO_MESSAGE_CURE, text=text)
     stop_reason, model = message.get("stop_reason"), message.get("model")
     details, name = message.get("stop_details"), message.get("id")
     if message.get("role") != "assistant" or not isinstance(name, str | None):

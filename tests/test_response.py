@@ -505,6 +505,35 @@ def test_whatever_comes_is_an_error_of_ours(value: Any) -> None:
             assert error.value  # noqa: PT017 - any other exception fails the test
 
 
+RICH = events_of(
+    message(
+        {"type": "thinking", "thinking": "Is it?", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "b64"},
+        text("one two three") | {"citations": [PAGE]},
+    ),
+    4,
+)
+
+
+@given(st.data())
+def test_a_rich_stream_damaged_loses_no_word_that_came(data: Any) -> None:
+    events = copy.deepcopy(RICH)
+    event = data.draw(st.sampled_from(events))
+    inner = [event, *(value for value in event.values() if isinstance(value, dict))]
+    place = data.draw(st.sampled_from(inner))
+    place[data.draw(st.sampled_from(sorted(place)))] = data.draw(junk)
+    reader, came = StreamReader(), ""
+    try:
+        for each in events:
+            came += reader.feed(each)
+        assert reader.response().text == came
+    except (UnreadableAnswer, Interrupted) as error:
+        assert error.text == came  # noqa: PT017 - any other exception fails the test
+    except BackendError as error:
+        assert error.value  # noqa: PT017 - the same
+    assert reader.text == came
+
+
 @given(st.data())
 def test_a_stream_with_one_event_damaged_is_an_answer_or_an_error_of_ours(data: Any) -> None:
     events = copy.deepcopy(GOOD)

@@ -293,6 +293,13 @@ def test_rules_that_were_only_words_are_held_to_all_the_same(
     assert caught.value.response is not None
 
 
+def test_a_request_that_is_only_built_has_its_schema_checked_too() -> None:
+    request = nv.build_request(SHAPES, "?", model="claude-opus-5-5", schema=Room)
+    assert request.schema == answer_form(Room).sent
+    with pytest.raises(RequestError, match="takes further"):
+        nv.build_request(SHAPES, "?", model="claude-opus-5-5", schema={"type": "object"})
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
     day: dt.date
