@@ -37,6 +37,7 @@ DEFAULT_PRACTICE_MODEL = "practice-high"
 
 _HIGH_SINCE = (4, 7)
 _STRUCTURED_SINCE = (4, 5)  # build-with-claude/structured-outputs
+_ADAPTIVE_SINCE = (4, 7)  # earlier ones think by a budget of tokens only
 _LONGEST_ID = 2048  # Bedrock's own limit for a model identifier
 _LARGE_CONTEXT, _IMAGES, _IMAGES_IN_LARGE = 1_000_000, 100, 600
 _MILLION = 1_000_000
@@ -90,6 +91,8 @@ class Model:
         ``long_price_above`` tokens.
     structured_outputs
         Whether it takes a JSON schema for its answer, where the platform does too.
+    shows_thinking
+        Whether it can be asked to show a summary of its thinking.
     released, deprecated, retires, not_before
         Its life, by the Anthropic API's dates: the day it ends, or the earliest day it may;
         None where not known.
@@ -113,6 +116,7 @@ class Model:
     long_price: Price | None = None
     long_price_above: int | None = None
     structured_outputs: bool = True
+    shows_thinking: bool = True
     images_per_request: int = 100
     released: date | None = None
     deprecated: bool = False
@@ -291,6 +295,7 @@ def _model(row: Mapping[str, Any]) -> Model:
         retires=row.get("retires"),
         not_before=row.get("not_before"),
         platform_ids=_platform_ids(row),
+        shows_thinking=_generation(row["id"]) >= _ADAPTIVE_SINCE,
         as_of=row["as_of"],
         source=row["source"],
         note=row.get("note", ""),
@@ -314,9 +319,13 @@ def _plain_id(model_id: str) -> str:
     return _VERSION.sub("", _VERSION.sub("", _PLACE.sub("", text)))
 
 
-def _guess(plain_id: str) -> Model:
+def _generation(plain_id: str) -> tuple[int, int]:
     found = _GENERATION.search(plain_id)
-    generation = (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
+def _guess(plain_id: str) -> Model:
+    generation = _generation(plain_id)
     is_high = generation >= _HIGH_SINCE
     ended = _data()["retired"].get(plain_id)
     return Model(
@@ -326,6 +335,8 @@ def _guess(plain_id: str) -> Model:
         max_output_tokens=128_000 if is_high else 64_000,
         price=None,
         structured_outputs=generation >= _STRUCTURED_SINCE,
+        # An id that tells no generation is left to the service.
+        shows_thinking=generation >= _ADAPTIVE_SINCE or generation == (0, 0),
         deprecated=ended is not None,
         retires=ended,
         as_of=_data()["as_of"],
@@ -348,6 +359,7 @@ def _practice_model(model_id: str) -> Model:
         max_output_tokens=like.max_output_tokens if like else 128_000,
         price=Price(0, 0, 0, 0, 0, 0, 0),
         images_per_request=like.images_per_request if like else 600,
+        shows_thinking=like.shows_thinking if like else True,
         as_of=_data()["as_of"],
         source="the practice server",
         is_guessed=is_guessed,

@@ -3,7 +3,7 @@
 Labels are hostile input: they reach HTML escaped, and pictures as drawn text.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -25,13 +25,14 @@ from nbvision.markup import bundle, escape, figure, image_tag, one_line, page, r
 from nbvision.referenced import SentImage
 from nbvision.request import Request
 from nbvision.response import Usage
-from nbvision.results import Cost, Reply, asked, footer
+from nbvision.results import Cost, Reply, asked, footer, thoughts
+from nbvision.tables import coco_annotations, rows_of_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Detections", "coco_annotations"]
+__all__ = ["Detections"]
 
 _SHOWN = 680  # a notebook keeps its outputs, and its column is hardly wider
 
@@ -40,7 +41,7 @@ _SHOWN = 680  # a notebook keeps its outputs, and its column is hardly wider
 class Detections:
     """Things that were found in a picture, in its own pixels.
 
-    Iterates over its boxes.
+    Iterates over its boxes; true if anything was found, points too.
 
     Attributes
     ----------
@@ -112,6 +113,9 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __bool__(self) -> bool:
+        return bool(self.boxes or self.points)
+
     def __getitem__(self, index: int) -> Box:
         return self.boxes[index]
 
@@ -164,12 +168,15 @@ class Detections:
     def to_coco(self) -> list[dict[str, Any]]:
         """Return the boxes as COCO annotations: ``bbox`` is left, top, width, height.
 
-        Labels become categories numbered from 1 in the order in which they first appear.
+        Labels become categories numbered from 1 in the order in which they first appear. A
+        point is an annotation of one visible keypoint, whose ``bbox`` has no extent.
         """
-        return coco_annotations(self.boxes)
+        return coco_annotations(self.boxes, self.points)
 
     def to_frame(self) -> Any:
         """Return the boxes as a pandas DataFrame: label, left, top, right, bottom.
+
+        If points were found, there are columns x and y: of points, and of the middle of boxes.
 
         Raises
         ------
@@ -182,8 +189,8 @@ class Detections:
             raise RequestError(
                 "pandas is not installed", cure='pip install "nbvision[frame]"'
             ) from None
-        names = ["label", "left", "top", "right", "bottom"]
-        return pd.DataFrame([(box.label, *box.xyxy) for box in self.boxes], columns=names)
+        columns = None if self else ["label", "left", "top", "right", "bottom"]
+        return pd.DataFrame(rows_of_places(self.boxes, self.points), columns=columns)
 
     def to_supervision(self) -> Any:
         """Return the boxes as ``supervision.Detections``, for its annotators and metrics.
@@ -267,7 +274,7 @@ class Detections:
         tag = image_tag(data, "image/jpeg", alt=self._alt())
         caption = f"{self.image.source}, {self.image.size} px"
         listed = f'<div style="white-space:pre-wrap;margin:.5em 0">{escape(words)}</div>'
-        markup = f"{figure(tag, caption)}{listed}{footer(self.reply)}"
+        markup = f"{figure(tag, caption)}{listed}{thoughts(self.reply)}{footer(self.reply)}"
         pictures = {"image/jpeg": data}
         return bundle(f"{words}\n\n{self.reply.summary()}", markup=markup, pictures=pictures)
 
@@ -289,23 +296,6 @@ class Detections:
     def _local_points(self) -> list[Point]:
         x, y = self.image.crop_origin
         return [Point(p.x - x, p.y - y, p.label) for p in self.points]
-
-
-def coco_annotations(boxes: Sequence[Box]) -> list[dict[str, Any]]:
-    """Return boxes as COCO annotations; labels become categories in order of appearance."""
-    labels = list(dict.fromkeys(box.label for box in boxes))
-    return [
-        {
-            "id": number,
-            "image_id": 1,
-            "category_id": labels.index(box.label) + 1,
-            "category": box.label,
-            "bbox": [box.left, box.top, box.width, box.height],
-            "area": box.area,
-            "iscrowd": 0,
-        }
-        for number, box in enumerate(boxes, start=1)
-    ]
 
 
 def _edges(box: Box) -> str:

@@ -15,10 +15,11 @@ from nbvision.inspection import as_list, prepare_all
 from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
 from nbvision.referenced import SentImage, require_seen, sources_of
-from nbvision.request import Request, RequestMessage, build_request, images_of
-from nbvision.response import Response, StreamReader, require_usable
+from nbvision.request import Request, RequestMessage, Thinking, build_request, images_of
+from nbvision.response import Response, require_usable
 from nbvision.results import Cost, Reply
 from nbvision.spending import count_exchange
+from nbvision.stream_reader import StreamReader
 
 __all__ = ["How", "exchange", "found_in"]
 
@@ -34,6 +35,7 @@ class How:
     max_tokens: int | None
     effort: str | None
     on_text: Callable[[str], None] | None
+    thinking: Thinking | None = None
 
     @classmethod
     def of(  # noqa: PLR0917 - called with one line of names, in this order
@@ -44,11 +46,13 @@ class How:
         max_tokens: int | None,
         effort: str | None,
         on_text: Callable[[str], None] | None,
+        thinking: Thinking | None = None,
     ) -> "How":
         """Return who is asked and how, from what a call was given."""
         asked = current(backend)
         chosen = model or asked.model
-        return cls(asked, chosen, find_model(chosen), system, max_tokens, effort, on_text)
+        looked_up = find_model(chosen)
+        return cls(asked, chosen, looked_up, system, max_tokens, effort, on_text, thinking)
 
 
 def exchange(  # noqa: PLR0917 - the first five are every call's
@@ -100,6 +104,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
             effort=how.effort,
             schema=schema,
             earlier=earlier,
+            thinking=how.thinking,
         )
         started = time.monotonic()
         with count_exchange(how.backend.name, how.model_id) as note:
@@ -145,6 +150,8 @@ def _stream(how: How, request: Request, live: LiveText) -> Response:
     with how.backend.stream(request, on_wait=live.note) as events:
         for event in events:
             text = reader.feed(event)
+            if reader.is_thinking:
+                live.progress("thinking …")
             if text:
                 live.add(text)
                 if how.on_text is not None:

@@ -5,7 +5,7 @@ for the catalogue's default. None of them connects or pays, and only `estimate` 
 the connected service's free counter.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from os import cpu_count
@@ -15,6 +15,7 @@ from nbvision.backends import Backend, connected, current
 from nbvision.catalogue import DEFAULT_MODEL, Model, find_model
 from nbvision.errors import BackendError, RequestError, UnreadableAnswer
 from nbvision.findings import Findings
+from nbvision.forms import answer_form
 from nbvision.geometry import Box, Fit
 from nbvision.images import SourceImage, open_image
 from nbvision.platforms import Platform, find_platform
@@ -22,7 +23,7 @@ from nbvision.preflight import Estimate, Task, check_images, estimate_request, r
 from nbvision.prepared import PreparedImage, prepare_image
 from nbvision.previewing import Preview, make_preview
 from nbvision.prompts import DESCRIBE
-from nbvision.request import Request
+from nbvision.request import Request, Thinking, takes_schema
 from nbvision.request import build_request as request_from
 
 __all__ = ["build_request", "check", "estimate", "fit", "prepare", "preview"]
@@ -236,7 +237,8 @@ def build_request(
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
-    schema: dict[str, Any] | None = None,
+    schema: Mapping[str, Any] | type | None = None,
+    thinking: Thinking | None = None,
 ) -> Request:
     """Return a request that can be shown, saved and counted without being sent.
 
@@ -245,7 +247,7 @@ def build_request(
     ImageError
         If a picture cannot be opened or prepared.
     RequestError
-        If the request is over a documented limit.
+        If the request is over a documented limit, or its schema cannot be sent.
 
     Examples
     --------
@@ -254,6 +256,8 @@ def build_request(
     Request('claude-opus-5-5', 1 images, 13 characters of text, max_tokens=8192)
     """
     chosen, known, platform = asked_of(model, backend)
+    is_sent = takes_schema(known, platform)
+    form = None if schema is None else answer_form(schema, is_sent=is_sent).sent
     sources = [open_image(image) for image in as_list(images)]
     require_sendable(check_images(sources, known, platform, prompt=prompt, system=system or ""))
     return request_from(
@@ -265,7 +269,8 @@ def build_request(
         system=system,
         max_tokens=max_tokens,
         effort=effort,
-        schema=schema,
+        schema=form,
+        thinking=thinking,
     )
 
 

@@ -19,7 +19,17 @@ from nbvision.prepared import PreparedImage
 from nbvision.prompts import in_words, label_for
 from nbvision.referenced import RemoteImage, SentImage, UploadedImage
 
-__all__ = ["Request", "RequestMessage", "build_request", "images_of", "takes_schema"]
+__all__ = [
+    "Request",
+    "RequestMessage",
+    "Thinking",
+    "build_request",
+    "images_of",
+    "takes_schema",
+]
+
+Thinking = Literal["summarized"]
+"""How thinking may be asked to be shown, in the Messages API's word."""
 
 # Thinking counts toward max_tokens on current models, so a short limit cuts answers off.
 _MAX_TOKENS = 8192
@@ -48,6 +58,8 @@ class Request:
         In order; images stand before the words about them.
     system, max_tokens, effort, schema
         As in the Messages API; ``schema`` is a JSON schema for the answer.
+    thinking
+        ``"summarized"`` asks to see a summary of the thinking; None leaves it to the model.
     cached_until
         Up to which blocks the service is to keep what it has read, each as (message, block)
         counted from 0; (-1, 0) is the system prompt.
@@ -62,6 +74,7 @@ class Request:
     effort: str | None = None
     schema: dict[str, Any] | None = None
     cached_until: frozenset[tuple[int, int]] = frozenset()
+    thinking: Thinking | None = None
 
     @property
     def images(self) -> tuple[SentImage, ...]:
@@ -143,6 +156,8 @@ class Request:
             }
             for at, message in enumerate(self.messages)
         ]
+        if self.thinking is not None:
+            body["thinking"] = {"type": "adaptive", "display": self.thinking}
         output: dict[str, Any] = {}
         if self.effort is not None:
             output["effort"] = self.effort
@@ -193,6 +208,7 @@ def build_request(
     effort: str | None = None,
     schema: dict[str, Any] | None = None,
     earlier: Sequence[RequestMessage] | None = None,
+    thinking: Thinking | None = None,
 ) -> Request:
     """Return a request: images first, then words; images are labelled if there are several.
 
@@ -203,7 +219,8 @@ def build_request(
     Raises
     ------
     RequestError
-        If there are no words, or ``max_tokens`` is not a positive integer.
+        If there are no words, ``max_tokens`` is not a positive integer, or the model cannot be
+        asked to show its thinking.
     LimitExceeded
         If ``max_tokens`` is above what the model can write, or the request is larger than the
         platform takes.
@@ -223,6 +240,7 @@ def build_request(
         system=system,
         effort=effort,
         schema=schema,
+        thinking=_checked_thinking(thinking, model),
     )
     _check_size(request)
     return request
@@ -263,6 +281,24 @@ def _checked_max_tokens(max_tokens: int | None, model: Model) -> int:
             cure="ask for less; only what is written is billed",
         )
     return max_tokens
+
+
+def _checked_thinking(thinking: Thinking | None, model: Model) -> Thinking | None:
+    if thinking is None:
+        return None
+    if thinking != "summarized":
+        raise RequestError(
+            f"thinking={thinking!r}"[:200],
+            limit='"summarized", or nothing',
+            cure="leave thinking= out to have the model's own default",
+        )
+    if not model.shows_thinking:
+        raise RequestError(
+            f"thinking={thinking!r} for {model.id}",
+            limit="models from 4.7 on; earlier ones think by a budget, which is not offered",
+            cure="choose a newer model with model=, or leave thinking= out",
+        )
+    return thinking
 
 
 def _check_words(name: str, words: object) -> None:

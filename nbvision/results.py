@@ -13,9 +13,9 @@ from nbvision.findings import Findings
 from nbvision.markup import bundle, escape, figure, image_tag, page, plain, rich
 from nbvision.referenced import RemoteImage, SentImage
 from nbvision.request import Request
-from nbvision.response import Response, Usage
+from nbvision.response import Citation, Response, Usage
 
-__all__ = ["Cost", "Reply", "asked", "footer"]
+__all__ = ["Cost", "Reply", "asked", "footer", "thoughts"]
 
 _THUMBNAIL = 240
 _LONGEST_REPR = 60
@@ -77,6 +77,16 @@ class Reply:
         return self.response.text
 
     @property
+    def thinking(self) -> str:
+        """What is shown of the model's thinking; empty unless it was asked for."""
+        return self.response.thinking
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """Where the words come from; services cite documents, not pictures."""
+        return self.response.citations
+
+    @property
     def usage(self) -> Usage:
         """Tokens in and out."""
         return self.response.usage
@@ -85,6 +95,11 @@ class Reply:
     def stop_reason(self) -> str:
         """Why it ended."""
         return self.response.stop_reason
+
+    @property
+    def stop_in_words(self) -> str:
+        """Why it ended, as one sentence."""
+        return self.response.stop_in_words
 
     @property
     def model(self) -> str:
@@ -163,11 +178,13 @@ class Reply:
             for number, image in enumerate(shown, start=1)
         )
         markup = (
-            f'<div style="display:flex;flex-wrap:wrap">{pictures}</div>'
+            f'<div style="display:flex;flex-wrap:wrap">{pictures}</div>{thoughts(self)}'
             f'<div style="white-space:pre-wrap;max-width:60em;margin:.5em 0">{escape(words)}</div>'
             f"{footer(self)}"
         )
-        return bundle(f"{words}\n\n{self.summary()}", markup=markup)
+        before = f"(thinking) {plain(self.thinking)}\n\n" if self.thinking.strip() else ""
+        ended = "" if self.stop_reason == "end_turn" else f"\n{self.stop_in_words}"
+        return bundle(f"{before}{words}\n\n{self.summary()}{ended}", markup=markup)
 
 
 def _thumbnail(image: SentImage, number: int, count: int) -> rich:
@@ -179,9 +196,23 @@ def _thumbnail(image: SentImage, number: int, count: int) -> rich:
     return figure(tag, rich(f"<small>{escape(words)}</small>"))
 
 
+def thoughts(reply: Reply) -> rich:
+    """Return what is shown of the thinking, folded away."""
+    if not reply.thinking.strip():
+        return rich("")
+    return rich(
+        "<details><summary><small>thinking</small></summary>"
+        '<div style="white-space:pre-wrap;max-width:60em;margin:.5em 0;opacity:.75"><small>'
+        f"{escape(plain(reply.thinking))}</small></div></details>"
+    )
+
+
 def footer(reply: Reply) -> rich:
     """Return the quiet line under every result, and what was worth knowing, folded away."""
-    line = f'<div style="opacity:.75"><small>{escape(reply.summary())}</small></div>'
+    words = reply.summary()
+    if reply.stop_reason != "end_turn":
+        words += f" · {reply.stop_in_words}"
+    line = f'<div style="opacity:.75"><small>{escape(words)}</small></div>'
     if not reply.findings:
         return rich(line)
     count = len(reply.findings)

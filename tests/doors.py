@@ -19,7 +19,8 @@ from nbvision.catalogue import find_model
 from nbvision.practice import PracticeServer
 from nbvision.practice.entrances import ADDRESSES
 from nbvision.request import Request, build_request
-from nbvision.response import Response, StreamReader, parse_response
+from nbvision.response import Response, parse_response
+from nbvision.stream_reader import StreamReader
 
 KEY = "sk-ant-secret-0123456789abcdef"
 # What each door is connected with, apart from its address and key. "compatible" is the

@@ -33,7 +33,8 @@ from nbvision.errors import (
 )
 from nbvision.practice import PracticeServer
 from nbvision.request import Request
-from nbvision.response import StreamReader, parse_response
+from nbvision.response import parse_response
+from nbvision.stream_reader import StreamReader
 
 NAMES = [*DOORS, "practice"]
 

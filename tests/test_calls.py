@@ -132,7 +132,12 @@ def test_an_answer_of_another_form_is_an_error_that_keeps_the_words(says: Says) 
 
 
 def test_a_schema_as_a_dict_is_checked_too(says: Says) -> None:
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
     assert nv.ask(PICTURE, "?", schema=schema, backend=says('{"n": 3}')).parsed == {"n": 3}
     with pytest.raises(UnreadableAnswer):
         nv.ask(PICTURE, "?", schema=schema, backend=says('{"n": "three"}'))

@@ -21,6 +21,7 @@ from nbvision.practice.replies import (
     delta,
     finish,
     message,
+    open_answer,
     pictures_in_question,
     pieces,
     refused,
@@ -115,17 +116,17 @@ class AnsweringDoor(Door):
         self.set_header("Content-Type", self.stream_type)
         self.set_header("Cache-Control", "no-cache")
         self.name_request()
-        is_empty = self.mishap.kind == "empty"
-        await self.mishap.send(begin(question, is_empty=is_empty))
+        await self.mishap.send(begin(question))
 
     async def _stream(self, question: Question, reply: Reply) -> None:
+        await self.mishap.send(open_answer(reply))
         if reply.text is not None:
-            await self._send_words(reply.text)
+            await self._send_words(reply.text, reply.text_index)
         if not await self.mishap.happens_now():
             await self.mishap.send(self.last_events(question, reply))
             await self.finish()
 
-    async def _send_words(self, text: str) -> None:
+    async def _send_words(self, text: str, index: int) -> None:
         """Send the words at the pace that is set, several at a tick."""
         pace = self.house.words_per_second
         at_once = _WORDS_WITHOUT_PACE if pace is None else max(1, round(pace * _TICK_SECONDS))
@@ -134,7 +135,7 @@ class AnsweringDoor(Door):
         for number, part in enumerate(parts):
             if number == self.mishap.after_deltas and await self.mishap.happens_now():
                 return
-            await self.mishap.send(iter([delta(part)]))
+            await self.mishap.send(iter([delta(part, index)]))
             if pace is not None:
                 due += len(part.split()) / pace
                 await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -51,6 +51,8 @@ class Question:
         Whether the answer is sent in pieces.
     input_tokens
         Patches plus an approximation of the words.
+    thinking
+        ``"summarized"`` or ``"omitted"``: what is shown of thinking; None if none was asked for.
     """
 
     model: PlayedModel
@@ -61,6 +63,7 @@ class Question:
     schema: Mapping[str, Any] | None
     is_streamed: bool
     input_tokens: int
+    thinking: str | None = None
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
@@ -114,7 +117,7 @@ def read_question(
     content = read_messages(_required(body, "messages"), where)
     system = read_system(body.get("system"))
     _check_turns(content, model)
-    _check_thinking(body, model)
+    thinking = _read_thinking(body, model)
     _check_tools(body, model)
     schema = _read_output_config(body, where, model)
     _check_pictures(content, where, model)
@@ -133,6 +136,7 @@ def read_question(
         schema,
         is_streamed,
         tokens,
+        thinking,
     )
 
 
@@ -216,9 +220,10 @@ def _check_turns(content: Content, model: PlayedModel) -> None:
         )
 
 
-def _check_thinking(body: Mapping[str, Any], model: PlayedModel) -> None:
+def _read_thinking(body: Mapping[str, Any], model: PlayedModel) -> str | None:
+    """Return how thinking is to be shown, if it was asked for."""
     if body.get("thinking") is None:
-        return
+        return None
     known = {"type", "budget_tokens", "display"}
     thinking = known_fields(body["thinking"], "thinking", known)
     kind = thinking.get("type")
@@ -229,8 +234,14 @@ def _check_thinking(body: Mapping[str, Any], model: PlayedModel) -> None:
         )
     if kind == "enabled" and model.is_new:
         raise invalid("thinking.type", "'enabled' is not supported by this model; use 'adaptive'")
+    if kind == "adaptive" and not model.is_new:
+        raise invalid("thinking.type", "'adaptive' is not supported by this model")
     if kind == "disabled" and model.thinks_always:
         raise invalid("thinking.type", "'disabled' is not supported by this model")
+    display = thinking.get("display") or ("omitted" if model.is_new else "summarized")
+    if display not in ("summarized", "omitted"):
+        raise invalid("thinking.display", "Input should be 'summarized' or 'omitted'")
+    return str(display) if kind in ("adaptive", "enabled") else None
 
 
 def _check_tools(body: Mapping[str, Any], model: PlayedModel) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from traitlets import Instance, List, observe, validate
 
-from nbvision.detections import Detections, coco_annotations
+from nbvision.detections import Detections
 from nbvision.draw import figure_bytes, overlay_figure, shrunk
 from nbvision.errors import NbvisionError, RequestError
 from nbvision.geometry import Box, Point
@@ -13,6 +13,7 @@ from nbvision.images import open_image
 from nbvision.markup import bundle, figure, image_tag, one_line, rich, table
 from nbvision.matching import Matches, match_boxes
 from nbvision.source_image import SourceImage
+from nbvision.tables import coco_annotations
 from nbvision.widgets.messages import Message
 from nbvision.widgets.panel import Panel, Still, front_end
 from nbvision.widgets.placing import MOST, Frame, Places, as_fields, only_boxes
