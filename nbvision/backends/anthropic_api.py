@@ -221,6 +221,8 @@ class AnthropicBackend:
         """Return the error for a status other than 200, by the service's own words."""
         headers: Mapping[str, str] = error.response.headers
         kind, message = _kind_and_words(error.body)
+        if error.status_code == 404 and not kind and not message:  # noqa: PLR2004 - not found
+            return _nowhere()
         wait = translate.seconds_to_wait(headers)
         if error.status_code == 429 and wait is None and self._door.names_waits:  # noqa: PLR2004 - too many requests
             # The service names the seconds of every passing limit; the month's end it does not.

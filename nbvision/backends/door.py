@@ -92,10 +92,12 @@ def require_given(value: str | None, what: str, cure: str) -> str:
     Raises
     ------
     NotConnected
-        Saying what is missing, and where to put it.
+        Saying what is missing, and where to put it; also if it cannot travel.
     """
     if not value:
         raise NotConnected(f"no {what}", cure=cure)
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise NotConnected(f"{plain(value)[:80]!r} is no {what}", limit="no spaces", cure=cure)
     return value
 
 

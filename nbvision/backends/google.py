@@ -115,7 +115,7 @@ def google_cloud_door(
 
         return anthropic.AnthropicGoogleCloud(
             project=project,
-            location=region,
+            location=region or None,
             workspace_id=workspace,
             token_provider=token,
             base_url=address or None,
