@@ -26,6 +26,7 @@ from nbvision.errors import (
 )
 from nbvision.platforms import Capabilities, find_platform, platforms
 from nbvision.practice import PracticeServer
+from nbvision.widgets.model_menu import model_choices
 
 VARIABLES = re.compile(r"ANTHROPIC_|AWS_|GOOGLE_|CLOUD_ML_")
 
@@ -436,7 +437,7 @@ SPELLED = [
     ("vertex", "claude-haiku-4-5-20251001", "claude-haiku-4-5@20251001"),
     ("vertex", "us.anthropic.claude-opus-5-5", "claude-opus-5-5"),
     ("aws", "anthropic.claude-opus-5-5", "claude-opus-5-5"),
-    ("google-cloud", "claude-haiku-4-5@20251001", "claude-haiku-4-5-20251001"),
+    ("google-cloud", "claude-haiku-4-5@20251001", "claude-haiku-4-5"),
     ("anthropic", "us.anthropic.claude-opus-5-5", "claude-opus-5-5"),
 ]
 
@@ -476,6 +477,16 @@ def test_every_default_model_is_spelled_for_its_door() -> None:
             backend = door(name, place.url)
             require_spelling(backend.model, backend.platform)
             backend.close()
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_a_menu_offers_only_what_the_door_takes(name: str) -> None:
+    backend = door(name, "http://127.0.0.1:9")
+    offered = [choice["id"] for choice in model_choices(backend.model, backend)]
+    assert len(offered) > 10
+    for model_id in offered:
+        require_spelling(model_id, backend.platform)
+    backend.close()
 
 
 # What a service says -----------------------------------------------------------------------------

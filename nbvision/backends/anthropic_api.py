@@ -73,8 +73,9 @@ class AnthropicBackend:
         self.platform = door.platform
         self._door = door
         require_spelling(self.model, door.platform)
-        http_client = make_http_client(door.address, door.sign)
-        self._client = shielded(lambda: door.make(http_client), self._translate_making)
+        self._client = shielded(
+            lambda: door.make(make_http_client(door.address, door.sign)), self._translate_making
+        )
         # A backend that is let go of lets go of its connections.
         self._finish = weakref.finalize(self, self._client.close)
         self._address = shown(str(self._client.base_url))
@@ -101,7 +102,10 @@ class AnthropicBackend:
             return self._ask(lambda: self._stream(request, self._client), on_wait)
         # A connection of its own, known before the reply begins: a kept one belongs to nobody
         # until then, and could not be closed.
-        http_client = make_http_client(self._door.address, self._door.sign, stop)
+        http_client = shielded(
+            lambda: make_http_client(self._door.address, self._door.sign, stop),
+            self._translate_making,
+        )
         client = self._client.with_options(http_client=http_client)
         try:
             events = self._ask(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbvision.backends.addresses import require_private
-from nbvision.catalogue import find_model
+from nbvision.catalogue import find_model, id_at
 from nbvision.errors import ModelNotFound, NbvisionError, NotConnected
 from nbvision.markup import plain
 from nbvision.platforms import Platform
@@ -144,8 +144,7 @@ def require_spelling(model_id: str, platform: Platform) -> None:
     if here == "bedrock" and theirs == "mantle":
         return  # older models answer to it there
     known = find_model(model_id)
-    ids = {"api": known.platform_ids.get("anthropic", known.id)} | dict(known.platform_ids)
-    right = None if known.is_guessed else ids.get(here)
+    right = None if known.is_guessed else id_at(known, here)
     other = 'nv.models() lists the known ones; or connect elsewhere: nv.connect("bedrock")'
     raise ModelNotFound(
         f"{plain(model_id)[:120]!r} is not how {platform.name} spells a model",

@@ -260,6 +260,7 @@ It is not a language model: it measures the pixels it receives.
 Anthropic SDK:  export ANTHROPIC_BASE_URL={server.url} ANTHROPIC_API_KEY={server.token}
 Bedrock (boto3): endpoint_url="{server.url}", aws_access_key_id="{server.token}",
                  aws_secret_access_key="anything" (boto3 sends bearer tokens over https only)
+Clouds' clients: base_url="{server.url}" and {", ".join(ADDRESSES.values())}
 A whole request with pictures: save it with request.save("request.json"), then -d @request.json
 """
 
