@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import botocore
 import pytest
 from doors import DOORS, KEY, OPTIONS, THROUGH_BOTO, ask, asked, door, door_at, request_for
 from wire import MESSAGE, Arrived, Connection, answer_well, as_pieces, wire
@@ -15,6 +16,7 @@ from wire import MESSAGE, Arrived, Connection, answer_well, as_pieces, wire
 import nbvision as nv
 from nbvision.backends import StopSignal, retrying
 from nbvision.backends.door import require_spelling
+from nbvision.backends.http_client import make_http_client
 from nbvision.backends.tokens import google_token
 from nbvision.errors import (
     AccessDenied,
@@ -571,10 +573,10 @@ def test_the_page_says_of_each_door_what_the_code_says(name: str) -> None:
 
 def test_capabilities_show_what_to_do_instead() -> None:
     backend = door("vertex", "http://127.0.0.1:9")
-    shown = backend.capabilities._repr_mimebundle_()  # type: ignore[attr-defined]
+    shown = backend.capabilities._repr_mimebundle_()
     assert "answers by schema: no (asked for in words" in shown["text/plain"]
     assert "<th" in shown["text/html"]
-    assert repr(backend.capabilities) == "Capabilities('vertex')"  # type: ignore[attr-defined]
+    assert repr(backend.capabilities) == "Capabilities('vertex')"
 
 
 def test_the_practice_server_keeps_to_the_same_table() -> None:
@@ -658,3 +660,23 @@ def test_the_practice_server_hides_every_kind_of_key() -> None:
             ask(backend, "send")
             backend.close()
         assert KEY not in str(server.requests)
+
+
+def test_certificates_are_read_once_and_again_when_others_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def trusted() -> Any:
+        client = make_http_client("https://example.org")
+        client.close()
+        return client._transport._pool._ssl_context
+
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert trusted() is trusted()
+    own = tmp_path / "own.pem"
+    own.write_bytes((Path(botocore.__file__).parent / "cacert.pem").read_bytes())
+    before = trusted()
+    monkeypatch.setenv("SSL_CERT_FILE", str(own))
+    assert trusted() is not before
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+    with pytest.raises(NotConnected, match="cannot be made"):
+        door("anthropic", "https://example.org")

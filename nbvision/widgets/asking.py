@@ -48,13 +48,14 @@ class StoppableBackend:
 
     Attributes
     ----------
-    name, model, platform, why
+    name, model, platform, capabilities, why
         Those of the backend behind it.
     """
 
     def __init__(self, backend: Backend, stop: StopSignal, on_wait: OnWait) -> None:
         self.name, self.model = backend.name, backend.model
-        self.platform, self.why = backend.platform, backend.why
+        self.platform, self.capabilities = backend.platform, backend.capabilities
+        self.why = backend.why
         self._backend, self._stop, self._on_wait = backend, stop, on_wait
 
     def stream(
