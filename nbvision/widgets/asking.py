@@ -23,6 +23,7 @@ from nbvision.backends import (
     current,
 )
 from nbvision.errors import AnswerError, RequestError
+from nbvision.platforms import Capabilities
 from nbvision.request import Request
 from nbvision.widgets.engine import engine
 from nbvision.widgets.messages import Message, error_words
@@ -48,15 +49,19 @@ class StoppableBackend:
 
     Attributes
     ----------
-    name, model, platform, capabilities, why
+    name, model, platform, why
         Those of the backend behind it.
     """
 
     def __init__(self, backend: Backend, stop: StopSignal, on_wait: OnWait) -> None:
         self.name, self.model = backend.name, backend.model
-        self.platform, self.capabilities = backend.platform, backend.capabilities
-        self.why = backend.why
+        self.platform, self.why = backend.platform, backend.why
         self._backend, self._stop, self._on_wait = backend, stop, on_wait
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its door can do; see `Backend.capabilities`."""
+        return self._backend.capabilities
 
     def stream(
         self,
