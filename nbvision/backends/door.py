@@ -93,6 +93,11 @@ def require_given(value: str | None, what: str, cure: str) -> str:
     ------
     NotConnected
         Saying what is missing, and where to put it; also if it cannot travel.
+
+    Examples
+    --------
+    >>> setting("given", "A_VARIABLE"), setting(None, "A_VARIABLE_THAT_IS_NOT_SET")
+    ('given', None)
     """
     if not value:
         raise NotConnected(f"no {what}", cure=cure)

@@ -52,6 +52,11 @@ def anthropic_door(
     ------
     NotConnected
         If there is no key, or no such address or platform.
+
+    Examples
+    --------
+    >>> anthropic_door(base_url="http://localhost:4000", api_key="key").platform.name
+    'compatible'
     """
     address = address_of(base_url, "ANTHROPIC_BASE_URL") or _PUBLIC_ADDRESS
     if _PATH.search(address):

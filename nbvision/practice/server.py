@@ -111,6 +111,12 @@ class PracticeServer:
             If there is no such door.
         NotConnected
             If it does not run.
+
+        Examples
+        --------
+        >>> with PracticeServer() as server:
+        ...     server.address("aws").removeprefix(server.url)
+        '/aws'
         """
         if door not in ADDRESSES:
             raise RequestError(f"no door {door!r}"[:100], limit=", ".join(ADDRESSES))
