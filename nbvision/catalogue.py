@@ -27,7 +27,6 @@ __all__ = [
     "Price",
     "dollars_in_words",
     "find_model",
-    "id_at",
     "model_cost",
     "models",
 ]
@@ -147,24 +146,6 @@ def find_model(model_id: str) -> Model:
     plain_id = _plain_id(model_id)
     known = _by_id().get(plain_id)
     return known if known is not None else _guess(plain_id)
-
-
-def id_at(model: Model, ids: str) -> str | None:
-    """Return how a place spells a model; None where the model is not offered there.
-
-    Parameters
-    ----------
-    model
-        One of the catalogue.
-    ids
-        Whose spelling, as in `Platform.model_ids`.
-
-    Examples
-    --------
-    >>> id_at(find_model("claude-opus-5-5"), "mantle")
-    'anthropic.claude-opus-5-5'
-    """
-    return model.id if ids in {"api", "any"} else model.platform_ids.get(ids)
 
 
 def model_cost(

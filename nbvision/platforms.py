@@ -38,10 +38,12 @@ class Platform:
     model_ids
         Whose spelling of model ids it takes: ``"api"``, ``"bedrock"`` (inference profiles),
         ``"mantle"``, ``"vertex"``, or ``"any"`` where ids are the server's own.
-    files
-        Whether pictures can be uploaded once: ``"none"``, ``"ga"`` or ``"beta header"``.
-    models_api, prompt_caching, batches
-        Whether it lists its models, keeps what it has read, and takes jobs for later.
+    files_beta
+        The beta header that its files want; empty where they are generally available.
+    takes_cache_control
+        Whether blocks may carry marks up to which the service keeps what it has read.
+    models_api, batches
+        Whether it lists its models, and takes jobs for later.
     source, note
         Where all this is documented, and what is not.
     """
@@ -58,9 +60,9 @@ class Platform:
     counts_documents_as_images: bool = False
     title: str = ""
     model_ids: Literal["api", "bedrock", "mantle", "vertex", "any"] = "any"
-    files: Literal["none", "ga", "beta header"] = "none"
+    files_beta: str = ""
     models_api: bool = False
-    prompt_caching: bool = False
+    takes_cache_control: bool = False
     batches: bool = False
     source: str = ""
     note: str = ""
@@ -94,9 +96,9 @@ class Capabilities:
             ),
             self._row(
                 "pictures uploaded once",
-                here.files != "none",
+                "file" in here.source_types,
                 "they travel with each request",
-                " (a beta)" if here.files == "beta header" else "",
+                " (a beta)" if here.files_beta else "",
             ),
             (
                 "pictures in one message",
@@ -115,7 +117,7 @@ class Capabilities:
             ),
             self._row("counts tokens", here.counts_tokens, "nv.estimate estimates"),
             self._row(
-                "keeps what it has read", here.prompt_caching, "the whole price for each turn"
+                "keeps what it has read", here.takes_cache_control, "the whole price for each turn"
             ),
             self._row("lists its models", here.models_api, "nv.models() shows the catalogue"),
             self._row("takes batches, through its own client", here.batches, "ask one by one"),

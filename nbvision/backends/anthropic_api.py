@@ -152,12 +152,13 @@ class AnthropicBackend:
         require_open(is_closed=not self._finish.alive, name=self.name)
         return with_retries(lambda: shielded(action, self._translate), on_wait, stop)
 
-    def _extras(self, silence_seconds: float) -> dict[str, Any]:
+    def _patience(self, silence_seconds: float) -> Any:
         import httpx2
 
-        extras: dict[str, Any] = {
-            "timeout": httpx2.Timeout(silence_seconds, connect=CONNECT_SECONDS)
-        }
+        return httpx2.Timeout(silence_seconds, connect=CONNECT_SECONDS)
+
+    def _extras(self, silence_seconds: float) -> dict[str, Any]:
+        extras = {"timeout": self._patience(silence_seconds)}
         return extras | ({"extra_body": self._door.extra_body} if self._door.extra_body else {})
 
     def _send(self, request: Request) -> Answer:

@@ -35,12 +35,12 @@ _MADE_BY = {
     "anthropic": ("first_party", "anthropic_door"),
     "bedrock": ("bedrock", "BedrockBackend"),
     "bedrock-converse": ("converse", "ConverseBackend"),
-    "bedrock-messages": ("aws", "bedrock_messages_door"),
-    "bedrock-mantle": ("aws", "mantle_door"),
+    "bedrock-messages": ("aws_doors", "bedrock_messages_door"),
+    "bedrock-mantle": ("aws_doors", "mantle_door"),
     "vertex": ("google", "vertex_door"),
     "google-cloud": ("google", "google_cloud_door"),
     "foundry": ("foundry", "foundry_door"),
-    "aws": ("aws", "aws_door"),
+    "aws": ("aws_doors", "aws_door"),
 }
 # What people call them; the value is what is typed instead.
 _ALSO_CALLED = {

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from nbvision.backends import Backend, connected
-from nbvision.catalogue import DEFAULT_PRACTICE_MODEL, Model, find_model, id_at, models
+from nbvision.backends.door import id_at
+from nbvision.catalogue import DEFAULT_PRACTICE_MODEL, Model, find_model, models
 from nbvision.markup import plain
 
 __all__ = ["model_choices"]
