@@ -31,17 +31,17 @@ class Platform:
         What an image block may carry.
     takes_transformations
         Whether an image block may say ``oversized_image``.
+    takes_cache_control
+        Whether blocks may carry marks up to which the service keeps what it has read.
     structured_outputs, counts_tokens, counts_documents_as_images
         What it can do, and what it counts.
+    files_beta
+        The beta header that its files want; empty where they are generally available.
     title
         What people call it.
     model_ids
         Whose spelling of model ids it takes: ``"api"``, ``"bedrock"`` (inference profiles),
         ``"mantle"``, ``"vertex"``, or ``"any"`` where ids are the server's own.
-    files_beta
-        The beta header that its files want; empty where they are generally available.
-    takes_cache_control
-        Whether blocks may carry marks up to which the service keeps what it has read.
     models_api, batches
         Whether it lists its models, and takes jobs for later.
     source, note
@@ -55,14 +55,14 @@ class Platform:
     image_raw_limit: int | None = None
     images_per_message: int | None = None
     takes_transformations: bool = False
+    takes_cache_control: bool = False
     structured_outputs: bool = False
     counts_tokens: bool = False
     counts_documents_as_images: bool = False
+    files_beta: str = ""
     title: str = ""
     model_ids: Literal["api", "bedrock", "mantle", "vertex", "any"] = "any"
-    files_beta: str = ""
     models_api: bool = False
-    takes_cache_control: bool = False
     batches: bool = False
     source: str = ""
     note: str = ""
