@@ -178,6 +178,14 @@ def test_the_environment_is_read_as_the_official_clients_do(
         nv.connect("bedrock-mantle")
 
 
+def test_a_profile_of_the_environment_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    with pytest.raises(NotConnected, match="no AWS profile 'gone'"):
+        nv.connect("bedrock-mantle", region="us-east-1")
+
+
 def test_a_profile_may_name_the_region(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[profile school]\nregion = eu-north-1\n")
     assert "eu-north-1" in nv.connect("bedrock-mantle", profile="school").why

@@ -209,7 +209,8 @@ def _region(region: str | None, profile: str | None, name: str) -> str:
         session = boto3.Session(profile_name=profile)
         found = found or session.region_name
     except ProfileNotFound:
-        failure = f"no AWS profile {profile!r}"[:120]
+        named = profile or os.environ.get("AWS_PROFILE")
+        failure = f"no AWS profile {named!r}"[:120]
     except BotoCoreError as error:
         failure = f"AWS's files of settings cannot be read ({type(error).__name__})"
     if failure:
