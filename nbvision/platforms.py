@@ -31,17 +31,19 @@ class Platform:
         What an image block may carry.
     takes_transformations
         Whether an image block may say ``oversized_image``.
+    takes_cache_control
+        Whether blocks may carry marks up to which the service keeps what it has read.
     structured_outputs, counts_tokens, counts_documents_as_images
         What it can do, and what it counts.
+    files_beta
+        The beta header that its files want; empty where they are generally available.
     title
         What people call it.
     model_ids
         Whose spelling of model ids it takes: ``"api"``, ``"bedrock"`` (inference profiles),
         ``"mantle"``, ``"vertex"``, or ``"any"`` where ids are the server's own.
-    files
-        Whether pictures can be uploaded once: ``"none"``, ``"ga"`` or ``"beta header"``.
-    models_api, prompt_caching, batches
-        Whether it lists its models, keeps what it has read, and takes jobs for later.
+    models_api, batches
+        Whether it lists its models, and takes jobs for later.
     source, note
         Where all this is documented, and what is not.
     """
@@ -53,14 +55,14 @@ class Platform:
     image_raw_limit: int | None = None
     images_per_message: int | None = None
     takes_transformations: bool = False
+    takes_cache_control: bool = False
     structured_outputs: bool = False
     counts_tokens: bool = False
     counts_documents_as_images: bool = False
+    files_beta: str = ""
     title: str = ""
     model_ids: Literal["api", "bedrock", "mantle", "vertex", "any"] = "any"
-    files: Literal["none", "ga", "beta header"] = "none"
     models_api: bool = False
-    prompt_caching: bool = False
     batches: bool = False
     source: str = ""
     note: str = ""
@@ -94,9 +96,9 @@ class Capabilities:
             ),
             self._row(
                 "pictures uploaded once",
-                here.files != "none",
+                "file" in here.source_types,
                 "they travel with each request",
-                " (a beta)" if here.files == "beta header" else "",
+                " (a beta)" if here.files_beta else "",
             ),
             (
                 "pictures in one message",
@@ -115,7 +117,7 @@ class Capabilities:
             ),
             self._row("counts tokens", here.counts_tokens, "nv.estimate estimates"),
             self._row(
-                "keeps what it has read", here.prompt_caching, "the whole price for each turn"
+                "keeps what it has read", here.takes_cache_control, "the whole price for each turn"
             ),
             self._row("lists its models", here.models_api, "nv.models() shows the catalogue"),
             self._row("takes batches, through its own client", here.batches, "ask one by one"),

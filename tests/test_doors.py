@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import botocore
 import pytest
 from doors import DOORS, KEY, OPTIONS, THROUGH_BOTO, ask, asked, door, door_at, request_for
 from wire import MESSAGE, Arrived, Connection, answer_well, as_pieces, wire
@@ -15,6 +16,7 @@ from wire import MESSAGE, Arrived, Connection, answer_well, as_pieces, wire
 import nbvision as nv
 from nbvision.backends import StopSignal, retrying
 from nbvision.backends.door import require_spelling
+from nbvision.backends.http_client import make_http_client
 from nbvision.backends.tokens import google_token
 from nbvision.errors import (
     AccessDenied,
@@ -26,6 +28,7 @@ from nbvision.errors import (
 )
 from nbvision.platforms import Capabilities, find_platform, platforms
 from nbvision.practice import PracticeServer
+from nbvision.widgets.model_menu import model_choices
 
 VARIABLES = re.compile(r"ANTHROPIC_|AWS_|GOOGLE_|CLOUD_ML_")
 
@@ -175,9 +178,55 @@ def test_the_environment_is_read_as_the_official_clients_do(
         nv.connect("bedrock-mantle")
 
 
+def test_a_profile_of_the_environment_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "gone")
+    with pytest.raises(NotConnected, match="no AWS profile 'gone'"):
+        nv.connect("bedrock-mantle", region="us-east-1")
+
+
 def test_a_profile_may_name_the_region(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[profile school]\nregion = eu-north-1\n")
     assert "eu-north-1" in nv.connect("bedrock-mantle", profile="school").why
+
+
+STRANGE_ARGUMENTS = [
+    ("vertexx", {}, 'nv.connect("vertex")'),
+    ("Bedrock_Mantle", {}, 'nv.connect("bedrock-mantle")'),
+    ("azure", {}, 'nv.connect("foundry")'),
+    ("ollama", {}, "base_url="),
+    ("vertex", {"endpoint_url": "https://x"}, 'nv.connect("bedrock", endpoint_url=…)'),
+    ("foundry", {"region": "eu"}, "region=…"),
+    ("practice", {"resource": "r"}, 'nv.connect("foundry", resource=…)'),
+    ("anthropic", {"base_url": "http://localhost:4000/v1"}, "leave that out"),
+    ("anthropic", {"base_url": "http://localhost:4000/v1/messages/"}, "leave that out"),
+    ("aws", {"region": "x", "workspace_id": "w\r\nx: y", "api_key": KEY}, "workspace_id="),
+    ("foundry", {"resource": "https://a.services.ai.azure.com", "api_key": KEY}, "resource="),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "cure"), STRANGE_ARGUMENTS)
+def test_arguments_that_cannot_be_meant_name_their_cure(
+    name: str, given: dict[str, Any], cure: str
+) -> None:
+    with pytest.raises(NotConnected) as caught:
+        nv.connect(name, **given)
+    assert cure in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    "given", [{"region": 5}, {"api_key": b"x"}, {"base_url": 7}, {"model": 5}, {"profile": []}]
+)
+def test_an_argument_that_is_no_text_is_named(given: dict[str, Any]) -> None:
+    with pytest.raises(NotConnected, match=f"{next(iter(given))}= is of type") as caught:
+        nv.connect("bedrock-mantle", **given)
+    assert caught.value.limit == "text"
+
+
+def test_a_region_may_be_left_to_google() -> None:
+    given: dict[str, Any] = {"project_id": "p", "workspace_id": "w", "access_token": KEY}
+    assert "locations/global/" in nv.connect("google-cloud", region="", **given).why
 
 
 def test_two_ways_in_are_one_too_many() -> None:
@@ -398,7 +447,7 @@ SPELLED = [
     ("vertex", "claude-haiku-4-5-20251001", "claude-haiku-4-5@20251001"),
     ("vertex", "us.anthropic.claude-opus-5-5", "claude-opus-5-5"),
     ("aws", "anthropic.claude-opus-5-5", "claude-opus-5-5"),
-    ("google-cloud", "claude-haiku-4-5@20251001", "claude-haiku-4-5-20251001"),
+    ("google-cloud", "claude-haiku-4-5@20251001", "claude-haiku-4-5"),
     ("anthropic", "us.anthropic.claude-opus-5-5", "claude-opus-5-5"),
 ]
 
@@ -440,6 +489,16 @@ def test_every_default_model_is_spelled_for_its_door() -> None:
             backend.close()
 
 
+@pytest.mark.parametrize("name", DOORS)
+def test_a_menu_offers_only_what_the_door_takes(name: str) -> None:
+    backend = door(name, "http://127.0.0.1:9")
+    offered = [choice["id"] for choice in model_choices(backend.model, backend)]
+    assert len(offered) > 10
+    for model_id in offered:
+        require_spelling(model_id, backend.platform)
+    backend.close()
+
+
 # What a service says -----------------------------------------------------------------------------
 
 NOWHERE = {"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}}
@@ -450,11 +509,10 @@ NOWHERE = {"Output": {"__type": "com.amazon.coral.service#UnknownOperationExcept
 def test_an_unknown_operation_is_an_error_whatever_its_status(how: str, status: int) -> None:
     with (
         asked("bedrock-messages", lambda c, _: c.reply(NOWHERE, status)) as (backend, _),
-        pytest.raises((NotConnected, ModelNotFound)) as caught,
+        pytest.raises(NotConnected, match="does not offer the Messages API") as caught,
     ):
         ask(backend, how)
-    if status == 200:
-        assert "bedrock-mantle" in caught.value.cure
+    assert "bedrock-mantle" in caught.value.cure
 
 
 def test_an_answer_may_speak_of_unknown_operations() -> None:
@@ -523,10 +581,10 @@ def test_the_page_says_of_each_door_what_the_code_says(name: str) -> None:
 
 def test_capabilities_show_what_to_do_instead() -> None:
     backend = door("vertex", "http://127.0.0.1:9")
-    shown = backend.capabilities._repr_mimebundle_()  # type: ignore[attr-defined]
+    shown = backend.capabilities._repr_mimebundle_()
     assert "answers by schema: no (asked for in words" in shown["text/plain"]
     assert "<th" in shown["text/html"]
-    assert repr(backend.capabilities) == "Capabilities('vertex')"  # type: ignore[attr-defined]
+    assert repr(backend.capabilities) == "Capabilities('vertex')"
 
 
 def test_the_practice_server_keeps_to_the_same_table() -> None:
@@ -610,3 +668,23 @@ def test_the_practice_server_hides_every_kind_of_key() -> None:
             ask(backend, "send")
             backend.close()
         assert KEY not in str(server.requests)
+
+
+def test_certificates_are_read_once_and_again_when_others_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def trusted() -> Any:
+        client = make_http_client("https://example.org")
+        client.close()
+        return client._transport._pool._ssl_context
+
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    assert trusted() is trusted()
+    own = tmp_path / "own.pem"
+    own.write_bytes((Path(botocore.__file__).parent / "cacert.pem").read_bytes())
+    before = trusted()
+    monkeypatch.setenv("SSL_CERT_FILE", str(own))
+    assert trusted() is not before
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
+    with pytest.raises(NotConnected, match="cannot be made"):
+        door("anthropic", "https://example.org")

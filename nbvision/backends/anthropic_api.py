@@ -73,8 +73,9 @@ class AnthropicBackend:
         self.platform = door.platform
         self._door = door
         require_spelling(self.model, door.platform)
-        http_client = make_http_client(door.address, door.sign)
-        self._client = shielded(lambda: door.make(http_client), self._translate_making)
+        self._client = shielded(
+            lambda: door.make(make_http_client(door.address, door.sign)), self._translate_making
+        )
         # A backend that is let go of lets go of its connections.
         self._finish = weakref.finalize(self, self._client.close)
         self._address = shown(str(self._client.base_url))
@@ -101,7 +102,10 @@ class AnthropicBackend:
             return self._ask(lambda: self._stream(request, self._client), on_wait)
         # A connection of its own, known before the reply begins: a kept one belongs to nobody
         # until then, and could not be closed.
-        http_client = make_http_client(self._door.address, self._door.sign, stop)
+        http_client = shielded(
+            lambda: make_http_client(self._door.address, self._door.sign, stop),
+            self._translate_making,
+        )
         client = self._client.with_options(http_client=http_client)
         try:
             events = self._ask(
@@ -148,12 +152,13 @@ class AnthropicBackend:
         require_open(is_closed=not self._finish.alive, name=self.name)
         return with_retries(lambda: shielded(action, self._translate), on_wait, stop)
 
-    def _extras(self, silence_seconds: float) -> dict[str, Any]:
+    def _patience(self, silence_seconds: float) -> Any:
         import httpx2
 
-        extras: dict[str, Any] = {
-            "timeout": httpx2.Timeout(silence_seconds, connect=CONNECT_SECONDS)
-        }
+        return httpx2.Timeout(silence_seconds, connect=CONNECT_SECONDS)
+
+    def _extras(self, silence_seconds: float) -> dict[str, Any]:
+        extras = {"timeout": self._patience(silence_seconds)}
         return extras | ({"extra_body": self._door.extra_body} if self._door.extra_body else {})
 
     def _send(self, request: Request) -> Answer:
@@ -221,6 +226,8 @@ class AnthropicBackend:
         """Return the error for a status other than 200, by the service's own words."""
         headers: Mapping[str, str] = error.response.headers
         kind, message = _kind_and_words(error.body)
+        if error.status_code == 404 and not kind and not message:  # noqa: PLR2004 - not found
+            return _nowhere()
         wait = translate.seconds_to_wait(headers)
         if error.status_code == 429 and wait is None and self._door.names_waits:  # noqa: PLR2004 - too many requests
             # The service names the seconds of every passing limit; the month's end it does not.

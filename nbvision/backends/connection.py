@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -34,12 +35,24 @@ _MADE_BY = {
     "anthropic": ("first_party", "anthropic_door"),
     "bedrock": ("bedrock", "BedrockBackend"),
     "bedrock-converse": ("converse", "ConverseBackend"),
-    "bedrock-messages": ("aws", "bedrock_messages_door"),
-    "bedrock-mantle": ("aws", "mantle_door"),
+    "bedrock-messages": ("aws_doors", "bedrock_messages_door"),
+    "bedrock-mantle": ("aws_doors", "mantle_door"),
     "vertex": ("google", "vertex_door"),
     "google-cloud": ("google", "google_cloud_door"),
     "foundry": ("foundry", "foundry_door"),
-    "aws": ("aws", "aws_door"),
+    "aws": ("aws_doors", "aws_door"),
+}
+# What people call them; the value is what is typed instead.
+_ALSO_CALLED = {
+    "amazon": "'bedrock'",
+    "azure": "'foundry'",
+    "converse": "'bedrock-converse'",
+    "gcp": "'vertex'",
+    "google": "'vertex'",
+    "litellm": "'anthropic', base_url='http://localhost:4000'",
+    "mantle": "'bedrock-mantle'",
+    "microsoft": "'foundry'",
+    "ollama": "'anthropic', base_url='http://localhost:11434'",
 }
 _WORDS_PER_SECOND = 80.0
 _NOT_A_MODEL = "it measures pixels and is not a language model"
@@ -117,6 +130,7 @@ def connect(
     # None is a pace of its own, so only the default says that none was given.
     paced = {"words_per_second"} if words_per_second != _WORDS_PER_SECOND else set()
     _check(chosen, given.keys() | paced, why)
+    _check_text(given | ({} if model is None else {"model": model}))
     if chosen == "practice":
         backend = _practice(model, words_per_second, why)
     else:
@@ -169,8 +183,9 @@ def _choose(environment: Mapping[str, str]) -> tuple[str, str]:
 
 def _check(name: str, given: set[str], why: str) -> None:
     if name not in _ACCEPTED:
-        guess = str(name).casefold()
-        cure = f'nv.connect("{guess if guess in _ACCEPTED else "anthropic"}")'
+        guess = str(name).casefold().replace("_", "-")[:40]
+        near = get_close_matches(guess, _ALSO_CALLED.keys() | _ACCEPTED.keys(), 1) or ["anthropic"]
+        cure = f"nv.connect({_ALSO_CALLED.get(near[0], repr(near[0]))})".replace("'", '"')
         if "claude" in guess:
             who = "bedrock" if "anthropic." in guess else "anthropic"
             cure = f'a model is asked for with model=: nv.connect("{who}", model=…)'
@@ -184,6 +199,12 @@ def _check(name: str, given: set[str], why: str) -> None:
             limit=f"{name} takes model, {', '.join(sorted(_ACCEPTED[name]))}",
             cure=named or "leave out what belongs to another backend",
         )
+
+
+def _check_text(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if not isinstance(value, str) and name != "access_token":
+            raise NotConnected(f"{name}= is of type {type(value).__name__}", limit="text")
 
 
 def _made(name: str, model: str | None, given: dict[str, Any]) -> Backend:

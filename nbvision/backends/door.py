@@ -7,12 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nbvision.backends.addresses import require_private
-from nbvision.catalogue import find_model
+from nbvision.catalogue import Model, find_model
 from nbvision.errors import ModelNotFound, NbvisionError, NotConnected
 from nbvision.markup import plain
 from nbvision.platforms import Platform
 
-__all__ = ["Door", "address_of", "require_given", "require_name", "require_spelling", "setting"]
+__all__ = [
+    "Door",
+    "address_of",
+    "id_at",
+    "require_given",
+    "require_name",
+    "require_spelling",
+    "setting",
+]
 
 _DATED = re.compile(r"-\d{8}$")
 # What can stand in a host's name and cannot lead to another host.
@@ -92,10 +100,17 @@ def require_given(value: str | None, what: str, cure: str) -> str:
     Raises
     ------
     NotConnected
-        Saying what is missing, and where to put it.
+        Saying what is missing, and where to put it; also if it cannot travel.
+
+    Examples
+    --------
+    >>> setting("given", "A_VARIABLE"), setting(None, "A_VARIABLE_THAT_IS_NOT_SET")
+    ('given', None)
     """
     if not value:
         raise NotConnected(f"no {what}", cure=cure)
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise NotConnected(f"{plain(value)[:80]!r} is no {what}", limit="no spaces", cure=cure)
     return value
 
 
@@ -113,6 +128,24 @@ def require_name(value: str | None, what: str, cure: str) -> str:
             f"{plain(found)[:80]!r} is no {what}", limit="letters, digits and hyphens", cure=cure
         )
     return found
+
+
+def id_at(model: Model, ids: str) -> str | None:
+    """Return how a place spells a model; None where the model is not offered there.
+
+    Parameters
+    ----------
+    model
+        One of the catalogue.
+    ids
+        Whose spelling, as in `Platform.model_ids`.
+
+    Examples
+    --------
+    >>> id_at(find_model("claude-opus-5-5"), "mantle")
+    'anthropic.claude-opus-5-5'
+    """
+    return model.id if ids in {"api", "any"} else model.platform_ids.get(ids)
 
 
 def require_spelling(model_id: str, platform: Platform) -> None:
@@ -142,8 +175,7 @@ def require_spelling(model_id: str, platform: Platform) -> None:
     if here == "bedrock" and theirs == "mantle":
         return  # older models answer to it there
     known = find_model(model_id)
-    ids = {"api": known.platform_ids.get("anthropic", known.id)} | dict(known.platform_ids)
-    right = None if known.is_guessed else ids.get(here)
+    right = None if known.is_guessed else id_at(known, here)
     other = 'nv.models() lists the known ones; or connect elsewhere: nv.connect("bedrock")'
     raise ModelNotFound(
         f"{plain(model_id)[:120]!r} is not how {platform.name} spells a model",

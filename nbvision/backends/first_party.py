@@ -1,6 +1,7 @@
 """The door of the Anthropic API, and of any server that is spoken to in the same way."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,8 @@ _PRACTICE_TOKEN = "practice-"  # noqa: S105 - how the practice server's tokens b
 # Every server takes the older version of the API, and what is sent means the same in both.
 _OLDER = {"anthropic-version": "2023-06-01"}
 _PLATFORMS = ("anthropic", "compatible")
+# As other vendors' clients want it.
+_PATH = re.compile(r"/v1(?:/messages|/chat/completions)?/?$")
 
 
 def anthropic_door(
@@ -49,8 +52,18 @@ def anthropic_door(
     ------
     NotConnected
         If there is no key, or no such address or platform.
+
+    Examples
+    --------
+    >>> anthropic_door(base_url="http://localhost:4000", api_key="key").platform.name
+    'compatible'
     """
     address = address_of(base_url, "ANTHROPIC_BASE_URL") or _PUBLIC_ADDRESS
+    if _PATH.search(address):
+        raise NotConnected(
+            f"base_url ends in {_PATH.findall(address)[0]}",
+            cure="leave that out: the client adds /v1/messages itself",
+        )
     place = find_platform("practice") if name == "practice" else _place(platform, address, api_key)
     return Door(
         name=name,

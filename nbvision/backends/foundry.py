@@ -36,6 +36,11 @@ def foundry_door(
     ------
     NotConnected
         If resource or key are missing, or one is given twice.
+
+    Examples
+    --------
+    >>> foundry_door(resource="school", api_key="key").address
+    'https://school.services.ai.azure.com/anthropic'
     """
     if resource is not None and base_url is not None:
         raise NotConnected("resource= and base_url=", limit="one of the two", cure="leave one out")

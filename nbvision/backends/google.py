@@ -37,6 +37,11 @@ def vertex_door(
     ------
     NotConnected
         If region or project are missing, or google-auth is and no token was given.
+
+    Examples
+    --------
+    >>> vertex_door(region="global", project_id="mine", access_token="token").platform.name
+    'vertex'
     """
     address = address_of(base_url, "ANTHROPIC_VERTEX_BASE_URL")
     place = require_name(
@@ -98,6 +103,11 @@ def google_cloud_door(
     ------
     NotConnected
         If project or workspace are missing, or google-auth is and no token was given.
+
+    Examples
+    --------
+    >>> google_cloud_door(project_id="mine", workspace_id="w", access_token="token").model
+    'claude-opus-5-5'
     """
     address = address_of(base_url, "ANTHROPIC_GOOGLE_CLOUD_BASE_URL")
     project = setting(project_id, "ANTHROPIC_GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT")
@@ -115,7 +125,7 @@ def google_cloud_door(
 
         return anthropic.AnthropicGoogleCloud(
             project=project,
-            location=region,
+            location=region or None,
             workspace_id=workspace,
             token_provider=token,
             base_url=address or None,

@@ -1,8 +1,10 @@
 """The connections below the official clients: where they go, how they end, how much is read."""
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from nbvision.backends.addresses import is_loopback
@@ -37,7 +39,9 @@ def make_http_client(address: str, sign: Sign | None = None, stop: StopSignal | 
     def watch(request: Any) -> None:
         request.extensions["trace"] = lambda event, details: _closes(stop, event, details)
 
+    certificates = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     options: dict[str, Any] = {
+        "verify": certificates,
         "follow_redirects": False,
         "timeout": httpx2.Timeout(_SILENCE_SECONDS, connect=CONNECT_SECONDS),
         "event_hooks": {
@@ -48,7 +52,7 @@ def make_http_client(address: str, sign: Sign | None = None, stop: StopSignal | 
     if is_loopback(address):
         # A proxy of the environment cannot find a server on this machine; a client that is
         # given its transport looks for none.
-        options["transport"] = httpx2.HTTPTransport()
+        options["transport"] = httpx2.HTTPTransport(verify=certificates)
     return anthropic.DefaultHttpxClient(**options)
 
 
@@ -68,6 +72,14 @@ def hang_up(response: Any) -> None:
         return  # read to its end: its connection may already serve somebody else
     _shut(response.extensions.get("network_stream"))
     response.close()
+
+
+@cache
+def _certificates(file: str | None, folder: str | None) -> Any:  # noqa: ARG001 - what it depends on
+    """Return whom to trust; reading it takes longer than all else about a connection."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _keep_short(response: Any) -> None:

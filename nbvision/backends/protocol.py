@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from nbvision.errors import BackendError, Interrupted, NbvisionError, NotConnected, TimedOut
 from nbvision.markup import bundle, escape, rich
-from nbvision.platforms import Platform
+from nbvision.platforms import Capabilities, Platform
 from nbvision.request import Request
 
 __all__ = [
@@ -207,6 +207,10 @@ class Backend(Protocol):
     model: str
     platform: Platform
     why: str
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this door can do, and what to do where it cannot."""
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer.

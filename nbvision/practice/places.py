@@ -67,8 +67,6 @@ class Place:
         Whether tokens are counted instead of an answer given.
     ids
         Whose spelling of model ids it takes; ``"any"`` takes every one.
-    model_stands
-        Whether the model is named in the body or in the address.
     schemas
         From which generation to which models know ``output_config.format``.
     """
@@ -81,7 +79,6 @@ class Place:
     takes_transformations: bool
     is_counting: bool = False
     ids: Literal["any", "api", "bedrock", "mantle", "vertex"] = "any"
-    model_stands: Literal["in body", "in address"] = "in body"
     schemas: tuple[tuple[int, int], tuple[int, int]] = _ALL_SINCE
 
     def takes_schema(self, model: PlayedModel) -> bool:
@@ -92,7 +89,7 @@ class Place:
 
 def counting(place: Place, *more: str) -> Place:
     """Return the place where the same service counts tokens; ``more`` are fields of its own."""
-    return replace(place, fields=_COUNTED.union(more), is_counting=True, model_stands="in body")
+    return replace(place, fields=_COUNTED.union(more), is_counting=True)
 
 
 API = Place(
@@ -112,13 +109,10 @@ BEDROCK = Place(
     source_types=frozenset({"base64"}),
     takes_transformations=False,
     ids="bedrock",
-    model_stands="in address",
     schemas=_ON_BEDROCK,
 )
 # The Messages API on Bedrock's runtime, and on its newer address.
-BEDROCK_MESSAGES = replace(
-    BEDROCK, name="bedrock-messages", fields=API.fields, model_stands="in body"
-)
+BEDROCK_MESSAGES = replace(BEDROCK, name="bedrock-messages", fields=API.fields)
 MANTLE = replace(BEDROCK_MESSAGES, name="bedrock-mantle", ids="mantle")
 VERTEX = replace(
     API,
@@ -129,7 +123,6 @@ VERTEX = replace(
     source_types=frozenset({"base64"}),
     takes_transformations=False,
     ids="vertex",
-    model_stands="in address",
     schemas=_NONE,
 )
 GOOGLE_CLOUD = replace(

@@ -111,6 +111,12 @@ class PracticeServer:
             If there is no such door.
         NotConnected
             If it does not run.
+
+        Examples
+        --------
+        >>> with PracticeServer() as server:
+        ...     server.address("aws").removeprefix(server.url)
+        '/aws'
         """
         if door not in ADDRESSES:
             raise RequestError(f"no door {door!r}"[:100], limit=", ".join(ADDRESSES))
@@ -260,6 +266,7 @@ It is not a language model: it measures the pixels it receives.
 Anthropic SDK:  export ANTHROPIC_BASE_URL={server.url} ANTHROPIC_API_KEY={server.token}
 Bedrock (boto3): endpoint_url="{server.url}", aws_access_key_id="{server.token}",
                  aws_secret_access_key="anything" (boto3 sends bearer tokens over https only)
+Clouds' clients: base_url="{server.url}" and {", ".join(ADDRESSES.values())}
 A whole request with pictures: save it with request.save("request.json"), then -d @request.json
 """
 

@@ -23,6 +23,7 @@ from nbvision.backends import (
     current,
 )
 from nbvision.errors import AnswerError, RequestError
+from nbvision.platforms import Capabilities
 from nbvision.request import Request
 from nbvision.widgets.engine import engine
 from nbvision.widgets.messages import Message, error_words
@@ -56,6 +57,11 @@ class StoppableBackend:
         self.name, self.model = backend.name, backend.model
         self.platform, self.why = backend.platform, backend.why
         self._backend, self._stop, self._on_wait = backend, stop, on_wait
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its door can do; see `Backend.capabilities`."""
+        return self._backend.capabilities
 
     def stream(
         self,

@@ -47,6 +47,11 @@ def bedrock_messages_door(
     ------
     NotConnected
         If there is no region or no such profile.
+
+    Examples
+    --------
+    >>> bedrock_messages_door(region="eu-west-1", api_key="key").address
+    'https://bedrock-runtime.eu-west-1.amazonaws.com/anthropic'
     """
     address = address_of(base_url)
     place = _region(region, profile, "bedrock-messages")
@@ -96,6 +101,11 @@ def mantle_door(
     ------
     NotConnected
         If there is no region or no such profile.
+
+    Examples
+    --------
+    >>> mantle_door(region="eu-west-1", api_key="key").model
+    'anthropic.claude-sonnet-5-5'
     """
     address = address_of(base_url, "ANTHROPIC_BEDROCK_MANTLE_BASE_URL")
     place = _region(region, profile, "bedrock-mantle")
@@ -149,6 +159,11 @@ def aws_door(
     ------
     NotConnected
         If there is no region, workspace or profile of that name.
+
+    Examples
+    --------
+    >>> aws_door(region="eu-west-1", workspace_id="wrkspc_1", api_key="key").platform.title
+    'Claude Platform on AWS'
     """
     address = address_of(base_url, "ANTHROPIC_AWS_BASE_URL")
     place = _region(region, profile, "aws")
@@ -194,7 +209,8 @@ def _region(region: str | None, profile: str | None, name: str) -> str:
         session = boto3.Session(profile_name=profile)
         found = found or session.region_name
     except ProfileNotFound:
-        failure = f"no AWS profile {profile!r}"[:120]
+        named = profile or os.environ.get("AWS_PROFILE")
+        failure = f"no AWS profile {named!r}"[:120]
     except BotoCoreError as error:
         failure = f"AWS's files of settings cannot be read ({type(error).__name__})"
     if failure:
