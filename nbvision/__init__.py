@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbvision import samples
+    from nbvision.awaiting import to_thread
     from nbvision.backends import Backend, connect
     from nbvision.calls import ask, compare, describe, locate
     from nbvision.catalogue import Model, find_model, models
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 # Where each public name lives. Modules load when a name of theirs is first used, so that
 # importing the package costs a millisecond instead of the SDKs' two seconds.
 _HOMES = {
+    "awaiting": ["to_thread"],
     "backends": ["Backend", "connect"],
     "calls": ["ask", "compare", "describe", "locate"],
     "catalogue": ["Model", "find_model", "models"],
@@ -109,6 +111,7 @@ __all__ = [
     "prepare",
     "preview",
     "samples",
+    "to_thread",
 ]
 
 

@@ -36,7 +36,7 @@ ROWS = [
     {"backends"},
     {"inspection"},
     {"exchange"},
-    {"calls", "conversation"},
+    {"awaiting", "calls", "conversation"},
     {"widgets"},
     {"demo"},
     {"cli"},
