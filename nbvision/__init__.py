@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nbvision.awaiting import to_thread
     from nbvision.backends import Backend, connect
     from nbvision.calls import ask, compare, describe, locate
-    from nbvision.catalogue import Model, find_model, models
+    from nbvision.catalogue import Model, find_model
     from nbvision.conversation import Conversation
     from nbvision.errors import NbvisionError
     from nbvision.findings import Finding, Findings
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
     from nbvision.matching import match_boxes
     from nbvision.prepared import PreparedImage
+    from nbvision.refreshing import models
     from nbvision.request import Request
     from nbvision.results import Detections, Reply
     from nbvision.widgets.ask_panel import AskPanel
@@ -50,7 +51,7 @@ _HOMES = {
     "awaiting": ["to_thread"],
     "backends": ["Backend", "connect"],
     "calls": ["ask", "compare", "describe", "locate"],
-    "catalogue": ["Model", "find_model", "models"],
+    "catalogue": ["Model", "find_model"],
     "conversation": ["Conversation"],
     "errors": ["NbvisionError"],
     "findings": ["Finding", "Findings"],
@@ -59,6 +60,7 @@ _HOMES = {
     "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
     "matching": ["match_boxes"],
     "prepared": ["PreparedImage"],
+    "refreshing": ["models"],
     "request": ["Request"],
     "results": ["Detections", "Reply"],
     "widgets.ask_panel": ["AskPanel"],

@@ -44,6 +44,7 @@ _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 180.0  # in a stream, where the service pings while a model thinks
 _WHOLE_ANSWER_SECONDS = 600.0  # without one, it is silent until the last word is written
 _COUNTING_SECONDS = 60.0
+_MODELS_A_PAGE = 1000
 _REJECTION_SECONDS = 30.0
 _REJECTION_BYTES = 65_536
 
@@ -121,6 +122,18 @@ class AnthropicBackend:
             return tokens if type(tokens) is int and tokens >= 0 else None
 
         return self._ask(count)
+
+    def models_page(self, after_id: str | None = None) -> object:
+        """Return a page of the Models API as it came; the listing is free."""
+        options = {} if after_id is None else {"after_id": after_id}
+
+        def ask() -> object:
+            listing = self._client.models.with_streaming_response.list
+            patience = self._patience(_COUNTING_SECONDS)
+            with listing(limit=_MODELS_A_PAGE, timeout=patience, **options) as reply:
+                return _json_of(reply.http_response, _COUNTING_SECONDS)
+
+        return self._ask(ask)
 
     def close(self) -> None:
         """Close the connections; the backend cannot be asked again."""

@@ -1,7 +1,7 @@
 """The models that a widget's menu offers: who is connected, the catalogue's, the practice ones."""
 
 from nbvision.backends import Backend, connected
-from nbvision.catalogue import DEFAULT_PRACTICE_MODEL, Model, find_model, models
+from nbvision.catalogue import DEFAULT_PRACTICE_MODEL, Model, find_model, known_models
 from nbvision.markup import plain
 
 __all__ = ["model_choices"]
@@ -26,7 +26,7 @@ def model_choices(chosen: str, backend: Backend | None = None) -> list[dict[str,
     'claude-opus-9 (not in the catalogue)'
     """
     asked = backend or connected()
-    known = models()
+    known = [model for model in known_models() if not model.id.startswith("practice-")]
     groups = {
         f"Connected: {asked.name}" if asked else "": [asked.model] if asked else [],
         "Chosen in Python": [chosen],
