@@ -21,6 +21,7 @@ from nbvision.backends import StopSignal, aws, converse
 from nbvision.backends.bedrock import BedrockBackend
 from nbvision.backends.converse import ConverseBackend, converse_call
 from nbvision.backends.converse_reply import message_events, message_of
+from nbvision.backends.stopping import stoppable
 from nbvision.catalogue import find_model
 from nbvision.errors import (
     AnswerError,
@@ -628,6 +629,46 @@ def test_silence_ends_and_is_not_repeated(how: str, monkeypatch: pytest.MonkeyPa
     with asked(answer) as (backend, place), pytest.raises(TimedOut):
         ask(backend, how)
     assert len(place.arrived) == 1
+
+
+def test_a_stop_before_the_reply_begins_closes_the_connection_at_once() -> None:
+    has_asked, has_left, stop = threading.Event(), threading.Event(), StopSignal()
+
+    def silent(connection: Connection, _: Arrived) -> None:
+        has_asked.set()
+        if connection.has_left(8):
+            has_left.set()
+
+    def stop_soon() -> None:
+        has_asked.wait(10)
+        stop.set()
+
+    with asked(silent) as (backend, place):
+        threading.Thread(target=stop_soon).start()
+        started = time.monotonic()
+        with pytest.raises(NbvisionError):
+            backend.stream(request_for(backend), stop=stop)
+        assert time.monotonic() - started < 2
+        assert has_left.wait(2)
+        assert len(place.arrived) == 1
+
+
+def test_a_stop_that_comes_late_leaves_the_connection_to_who_has_it_now() -> None:
+    begun, go_on, stop = threading.Event(), threading.Event(), StopSignal()
+
+    def answer(connection: Connection, arrived: Arrived) -> None:
+        if begun.is_set():
+            go_on.wait(10)
+        answer_well(connection, arrived)
+
+    with asked(answer) as (backend, place):
+        with stoppable(stop):
+            backend.send(request_for(backend))
+        begun.set()
+        threading.Timer(0.1, stop.set).start()
+        threading.Timer(0.3, go_on.set).start()
+        assert ask(backend, "send").text == "A red door."
+        assert place.connections == 1
 
 
 def test_a_stop_in_the_middle_ends_the_events() -> None:

@@ -25,9 +25,10 @@ class Silent:
             self.left_at = time.monotonic()
 
 
-def test_a_stop_before_the_reply_begins_closes_the_connection_at_once() -> None:
+@every_door
+def test_a_stop_before_the_reply_begins_closes_the_connection_at_once(name: str) -> None:
     silent, stop = Silent(), StopSignal()
-    with asked("anthropic", silent) as (backend, _):
+    with asked(name, silent) as (backend, _):
 
         def stop_soon() -> None:
             silent.has_asked.wait(10)

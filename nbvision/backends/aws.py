@@ -6,9 +6,8 @@ ours: boto3 would repeat a timed-out generation, which is billed each time.
 
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 
 from nbvision.backends import translate
@@ -18,6 +17,7 @@ from nbvision.backends.addresses import (
     require_sendable_key,
     shown,
 )
+from nbvision.backends.aws_connections import read_bounded, stop_early
 from nbvision.backends.protocol import (
     Answer,
     EventStream,
@@ -27,8 +27,8 @@ from nbvision.backends.protocol import (
     require_open,
     shielded,
 )
-from nbvision.backends.reading import bounded
 from nbvision.backends.retrying import with_retries
+from nbvision.backends.stopping import stoppable
 from nbvision.catalogue import DEFAULT_BEDROCK_MODEL
 from nbvision.errors import (
     AccessDenied,
@@ -41,15 +41,12 @@ from nbvision.errors import (
 from nbvision.platforms import find_platform
 from nbvision.request import Request
 
-__all__ = ["RuntimeBackend", "hang_up", "request_id", "translated", "within"]
+__all__ = ["RuntimeBackend", "hang_up", "request_id", "translated"]
 
 Result = TypeVar("Result")
 
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 600.0  # nothing comes while a model thinks, and nothing before a whole answer
-_COUNTING_SECONDS = 60.0
-_PIECE_BYTES = 256  # a piece waits until it is full, and the deadline with it
-_READ_WHOLE = ("Converse", "ConverseStream", "CountTokens")  # by botocore, to their last byte
 _SIGN_IN = "aws configure, AWS_PROFILE, or AWS_BEARER_TOKEN_BEDROCK"
 _TOKEN = "AWS_BEARER_TOKEN_BEDROCK"  # noqa: S105 - the name of a variable
 # The status each AWS error stands for, where the reply itself carries none.
@@ -68,8 +65,6 @@ _STATUS = {
     "UnrecognizedClientException": 403,
     "ValidationException": 400,
 }
-
-_seconds: ContextVar[float] = ContextVar("nbvision_bedrock_seconds", default=_COUNTING_SECONDS)
 
 
 class RuntimeBackend:
@@ -123,7 +118,8 @@ class RuntimeBackend:
         stop: StopSignal | None = None,
     ) -> EventStream:
         """Send a request and return its events; see `Backend.stream`."""
-        events = self._ask(lambda: self._stream(request), on_wait, stop)
+        with stoppable(stop) if stop is not None else nullcontext():
+            events = self._ask(lambda: self._stream(request), on_wait, stop)
         if stop is not None:
             stop.closes(events.close)
         return events
@@ -179,16 +175,6 @@ def request_id(reply: Mapping[str, Any]) -> str | None:
     """Return the service's name for the request of a reply."""
     found = reply.get("ResponseMetadata", {}).get("RequestId")
     return str(found) if found else None
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Give the replies to what is asked in this block so long to end."""
-    token = _seconds.set(seconds)
-    try:
-        yield
-    finally:
-        _seconds.reset(token)
 
 
 def hang_up(body: Any) -> None:
@@ -250,7 +236,8 @@ def _make_client(
         )
         if api_key is not None:
             _send_bearer(client, api_key)
-        _read_bounded(client)
+        read_bounded(client)
+        stop_early(client)
         return client
 
     return shielded(make, lambda error: _not_made(error, profile))
@@ -282,43 +269,6 @@ def _send_bearer(client: Any, api_key: str) -> None:
         request.headers["Authorization"] = f"Bearer {api_key}"
 
     client.meta.events.register("before-sign.bedrock-runtime", add_header)
-
-
-class _BoundedBody:
-    """A reply's body as botocore reads it, with an end.
-
-    botocore reads a plain reply to its last byte, and passes over frames of a stream that it
-    does not know: neither comes back to us before it ends.
-    """
-
-    def __init__(self, raw: Any, seconds: float) -> None:
-        self._raw = raw
-        self._seconds = seconds
-
-    def stream(self) -> Iterator[bytes]:
-        return bounded(self._raw.stream(_PIECE_BYTES), seconds=self._seconds)
-
-    def shutdown(self) -> None:
-        self._raw.shutdown()
-
-    def close(self) -> None:
-        self._raw.close()
-
-
-def _read_bounded(client: Any) -> None:
-    """Let every reply to this client be read as long as an answer takes, and no longer."""
-    # botocore's hook for who sends otherwise wants a whole reply back; its own sender is
-    # found nowhere else.
-    http_session = client._endpoint.http_session  # noqa: SLF001 - as said above
-
-    def send(request: Any, **_: Any) -> Any:
-        request.stream_output = True  # what is read here is read without an end
-        response = http_session.send(request)
-        response.raw = _BoundedBody(response.raw, _seconds.get())
-        return response
-
-    for operation in _READ_WHOLE:
-        client.meta.events.register(f"before-send.bedrock-runtime.{operation}", send)
 
 
 def _not_made(error: Exception, profile: str | None) -> NotConnected:

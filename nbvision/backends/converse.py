@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from nbvision.backends.aws import RuntimeBackend, hang_up, request_id, translated, within
+from nbvision.backends.aws import RuntimeBackend, hang_up, request_id, translated
+from nbvision.backends.aws_connections import within
 from nbvision.backends.converse_reply import message_events, message_of
 from nbvision.backends.protocol import Answer, EventStream
 from nbvision.backends.reading import seconds_for
