@@ -42,6 +42,9 @@ from nbvision.errors import (
     UnreadableAnswer,
 )
 from nbvision.practice import PracticeServer
+from nbvision.practice.converse_body import CONVERSE, messages_body
+from nbvision.practice.questions import read_question
+from nbvision.practice.rejections import Rejected
 from nbvision.request import Request, RequestMessage, build_request
 from nbvision.response import StreamReader, parse_response, require_usable
 
@@ -356,6 +359,17 @@ REFUSED: dict[str, Any] = {
                 "textFormat": {
                     "type": "json_schema",
                     "structure": {"jsonSchema": {"schema": "{"}},
+                }
+            }
+        }
+    ),
+    "a schema that is no JSON": lambda body: (
+        body
+        | {
+            "outputConfig": {
+                "textFormat": {
+                    "type": "json_schema",
+                    "structure": {"jsonSchema": {"schema": '{"const": NaN}'}},
                 }
             }
         }
@@ -815,3 +829,70 @@ def test_wrong_types_anywhere_are_one_error(value: object) -> None:
             spoiled = [*PIECES[:number], (name, {**member, key: value}), *PIECES[number + 1 :]]
             with pytest.raises(AnswerError):
                 streamed(*spoiled)
+
+
+# Whatever is asked of the practice server --------------------------------------------------------
+
+BODY: dict[str, Any] = {
+    "messages": [
+        {"role": "user", "content": [pictured("png"), {"text": "What is this?"}]},
+        {
+            "role": "assistant",
+            "content": [
+                {"reasoningContent": THOUGHT},
+                {"toolUse": {"toolUseId": "t1", "name": "look", "input": {}}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"toolResult": {"toolUseId": "t1", "content": [{"text": "ok"}], "status": "error"}},
+                {"cachePoint": {"type": "default", "ttl": "1h"}},
+            ],
+        },
+    ],
+    "system": [{"text": "Be brief."}, {"cachePoint": {"type": "default"}}],
+    "inferenceConfig": {"maxTokens": 100, "stopSequences": ["END"]},
+    "toolConfig": {
+        "tools": [{"toolSpec": {"name": "look", "inputSchema": {"json": {"type": "object"}}}}],
+        "toolChoice": {"auto": {}},
+    },
+    "outputConfig": {"effort": "low"},
+    "additionalModelRequestFields": {"thinking": {"type": "adaptive"}},
+    "requestMetadata": {"who": "a test"},
+}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else []
+    inner = enumerate(value) if isinstance(value, list) else inner
+    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+
+
+def spoiled(value: Any, path: tuple[Any, ...], by: object) -> Any:
+    if not path:
+        return by
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed[path[0]] = spoiled(changed[path[0]], path[1:], by)
+    return changed
+
+
+def test_the_whole_of_what_is_taken_is_taken() -> None:
+    assert_valid("Converse", {"modelId": MODEL, **with_bytes(BODY)})
+    question = read_question(messages_body(BODY), CONVERSE, model_id="practice-high")
+    assert question.max_tokens == 100
+    assert len(question.content.pictures) == 1
+
+
+def with_bytes(body: dict[str, Any]) -> dict[str, Any]:
+    path = ("messages", 0, "content", 0, "image", "source", "bytes")
+    changed: dict[str, Any] = spoiled(body, path, SHAPES)
+    return changed
+
+
+@pytest.mark.parametrize("by", [None, 7, -1.5, True, "", "words", "{", [], [[]], {}, {"a": {}}])
+def test_any_wrong_value_anywhere_is_refused_or_taken_and_never_a_failure(by: object) -> None:
+    for path in places(BODY)[1:]:
+        body = spoiled(BODY, path, by)
+        with contextlib.suppress(Rejected):
+            read_question(messages_body(body), CONVERSE, model_id="practice-high")

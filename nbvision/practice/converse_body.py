@@ -6,14 +6,13 @@ Claude does not take through it, and what no practice server has, is refused by 
 
 import base64
 import binascii
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from nbvision.practice.blocks import invalid, known_fields
 from nbvision.practice.places import BEDROCK, Place
-from nbvision.practice.questions import BEDROCK_VERSION
+from nbvision.practice.questions import BEDROCK_VERSION, parse_json
 
 __all__ = ["CONVERSE", "CONVERSE_COUNTING", "messages_body"]
 
@@ -201,10 +200,9 @@ def _output(value: object) -> Block:
 
 
 def _schema(text: object, place: str) -> Any:
-    try:
-        return json.loads(text if isinstance(text, str) else "")
-    except (ValueError, RecursionError):
-        raise invalid(f"{place}.schema", "Input should be a JSON schema as text") from None
+    if not isinstance(text, str):
+        raise invalid(f"{place}.schema", "Input should be a JSON schema as text")
+    return parse_json(text.encode("utf-8", "backslashreplace"))
 
 
 def _tools(value: object) -> Block:
