@@ -136,7 +136,8 @@ def find_model(model_id: str) -> Model:
     ----------
     model_id
         An API id, a Bedrock id, inference profile or ARN, a Google Cloud id with ``@``, or a
-        practice id. Any text is taken; what is not known is guessed and says so.
+        practice id. Any text is taken; what is not known is guessed and says so. What
+        ``nv.models(refresh=True)`` has brought into this kernel goes before what was shipped.
 
     Examples
     --------
