@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbvision import samples
+    from nbvision.awaiting import to_thread
     from nbvision.backends import Backend, connect
     from nbvision.calls import ask, compare, describe, locate
-    from nbvision.catalogue import Model, find_model, models
+    from nbvision.catalogue import Model, find_model
     from nbvision.conversation import Conversation
     from nbvision.detections import Detections
     from nbvision.errors import NbvisionError
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
     from nbvision.matching import match_boxes
     from nbvision.prepared import PreparedImage
+    from nbvision.refreshing import models
     from nbvision.request import Request
     from nbvision.results import Reply
     from nbvision.widgets.ask_panel import AskPanel
@@ -47,9 +49,10 @@ __version__ = "0.1.0"
 # Where each public name lives. Modules load when a name of theirs is first used, so that
 # importing the package costs a millisecond instead of the SDKs' two seconds.
 _HOMES = {
+    "awaiting": ["to_thread"],
     "backends": ["Backend", "connect"],
     "calls": ["ask", "compare", "describe", "locate"],
-    "catalogue": ["Model", "find_model", "models"],
+    "catalogue": ["Model", "find_model"],
     "conversation": ["Conversation"],
     "detections": ["Detections"],
     "errors": ["NbvisionError"],
@@ -59,6 +62,7 @@ _HOMES = {
     "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
     "matching": ["match_boxes"],
     "prepared": ["PreparedImage"],
+    "refreshing": ["models"],
     "request": ["Request"],
     "results": ["Reply"],
     "widgets.ask_panel": ["AskPanel"],
@@ -111,6 +115,7 @@ __all__ = [
     "prepare",
     "preview",
     "samples",
+    "to_thread",
 ]
 
 

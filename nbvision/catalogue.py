@@ -7,7 +7,7 @@ standard tier.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -16,19 +16,22 @@ from typing import Any
 
 from nbvision.errors import RequestError
 from nbvision.geometry import HIGH, STANDARD, Tier
-from nbvision.markup import bundle, table
 
 __all__ = [
     "DEFAULT_BEDROCK_MODEL",
     "DEFAULT_MODEL",
     "DEFAULT_PRACTICE_MODEL",
     "Model",
-    "ModelTable",
     "Price",
     "dollars_in_words",
     "find_model",
+    "images_in",
+    "known_models",
     "model_cost",
-    "models",
+    "plain_id",
+    "shipped_model",
+    "shipped_models",
+    "use_models",
 ]
 
 DEFAULT_MODEL = "claude-opus-5-5"
@@ -93,6 +96,8 @@ class Model:
         Whether it takes a JSON schema for its answer, where the platform does too.
     shows_thinking
         Whether it can be asked to show a summary of its thinking.
+    efforts
+        The levels of effort it takes; None where not known.
     released, deprecated, retires, not_before
         Its life, by the Anthropic API's dates: the day it ends, or the earliest day it may;
         None where not known.
@@ -123,6 +128,7 @@ class Model:
     retires: date | None = None
     not_before: date | None = None
     platform_ids: Mapping[str, str] = field(default_factory=dict, hash=False)
+    efforts: tuple[str, ...] | None = None
     is_guessed: bool = False
     note: str = ""
 
@@ -134,7 +140,8 @@ def find_model(model_id: str) -> Model:
     ----------
     model_id
         An API id, a Bedrock id, inference profile or ARN, a Google Cloud id with ``@``, or a
-        practice id. Any text is taken; what is not known is guessed and says so.
+        practice id. Any text is taken; what is not known is guessed and says so. What
+        ``nv.models(refresh=True)`` has brought into this kernel goes before what was shipped.
 
     Examples
     --------
@@ -145,11 +152,16 @@ def find_model(model_id: str) -> Model:
     """
     if not isinstance(model_id, str):
         raise RequestError(f"model={model_id!r}"[:200], limit="a model id", cure="nv.models()")
+    return _refreshed.get(plain_id(model_id)) or shipped_model(model_id)
+
+
+def shipped_model(model_id: str) -> Model:
+    """Return what the shipped catalogue says of a model id; see `find_model`."""
     if model_id.startswith(_PRACTICE):
         return _practice_model(model_id)
-    plain_id = _plain_id(model_id)
-    known = _by_id().get(plain_id)
-    return known if known is not None else _guess(plain_id)
+    name = plain_id(model_id)
+    known = _by_id().get(name)
+    return known if known is not None else _guess(name)
 
 
 def model_cost(
@@ -193,75 +205,34 @@ def model_cost(
     ) / _MILLION
 
 
-_HEAD = ("model", "tier", "context", "$ in / out per million", "on Bedrock", "ends", "note")
-
-
-class ModelTable(tuple[Model, ...]):
-    """Models as a table, newest first."""
-
-    __slots__ = ()
-
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        for model in self:
-            price = model.price
-            yield (
-                model.id,
-                model.tier.name,
-                f"{model.context_tokens:,}",
-                f"{price.input:g} / {price.output:g}" if price else "not published",
-                model.platform_ids.get("bedrock", ""),
-                _end_of(model),
-                "; ".join(filter(None, (model.note, _long_note(model)))),
-            )
-
-    def __repr__(self) -> str:
-        return f"ModelTable({len(self)} models)"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(str(self), markup=table(_HEAD, self._rows(), caption=_caption()))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
-        # IPython prints tuples its own way unless told otherwise.
-        printer.text(str(self))
-
-    def __str__(self) -> str:
-        rows = [_HEAD, *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-        lines = (
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
-        return "\n".join([*lines, _caption()])
-
-
-def models() -> ModelTable:
-    """Return the models of the catalogue, newest first; shown as a table.
+def known_models() -> tuple[Model, ...]:
+    """Return the models that are known here, newest first: the shipped ones, or refreshed.
 
     Examples
     --------
-    >>> models()[0].id
+    >>> known_models()[0].id
     'claude-fable-5-2'
     """
-    return ModelTable(_by_id().values())
+    return tuple(_refreshed.values()) or shipped_models()
 
 
-def _caption() -> str:
-    days = [model.as_of for model in _by_id().values()]
-    return (
-        f"As of {min(days)} to {max(days)}; each row has its as_of and source. "
-        "Bedrock's regional profiles (us., eu., jp., au., apac.) cost 10 % more than global."
-    )
+def shipped_models() -> tuple[Model, ...]:
+    """Return the models of the catalogue as it was shipped, newest first."""
+    return tuple(_by_id().values())
 
 
-def _end_of(model: Model) -> str:
-    if model.retires is not None:
-        return f"{model.retires}"
-    return f"not before {model.not_before}" if model.not_before else ""
+def use_models(models: Iterable[Model]) -> None:
+    """Let these models be the known ones in this process; none at all are the shipped ones."""
+    global _refreshed  # noqa: PLW0603 - replaced whole, so that a thread sees one list or the other
+    _refreshed = {model.id: model for model in models}
 
 
-def _long_note(model: Model) -> str:
-    price, above = model.long_price, model.long_price_above
-    return f"{price.input:g} / {price.output:g} above {above:,} tokens" if price else ""
+_refreshed: Mapping[str, Model] = {}
+
+
+def images_in(context_tokens: int) -> int:
+    """Return how many pictures a request may hold, which follows the size of the context."""
+    return _IMAGES_IN_LARGE if context_tokens >= _LARGE_CONTEXT else _IMAGES
 
 
 @cache
@@ -289,7 +260,7 @@ def _model(row: Mapping[str, Any]) -> Model:
         price=price,
         long_price=long_price,
         long_price_above=row.get("long_above"),
-        images_per_request=_IMAGES_IN_LARGE if row["context"] >= _LARGE_CONTEXT else _IMAGES,
+        images_per_request=images_in(row["context"]),
         released=row.get("released"),
         deprecated=row.get("deprecated", False),
         retires=row.get("retires"),
@@ -314,22 +285,31 @@ def _platform_ids(row: Mapping[str, Any]) -> dict[str, str]:
     return ids
 
 
-def _plain_id(model_id: str) -> str:
+def plain_id(model_id: str) -> str:
+    """Return a model id without place, date and version; a practice id stays as it is.
+
+    Examples
+    --------
+    >>> plain_id("us.anthropic.claude-haiku-4-5-20251001-v1:0")
+    'claude-haiku-4-5'
+    """
+    if model_id.startswith(_PRACTICE):
+        return model_id
     text = model_id[:_LONGEST_ID].strip()
     return _VERSION.sub("", _VERSION.sub("", _PLACE.sub("", text)))
 
 
-def _generation(plain_id: str) -> tuple[int, int]:
-    found = _GENERATION.search(plain_id)
+def _generation(name: str) -> tuple[int, int]:
+    found = _GENERATION.search(name)
     return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
 
 
-def _guess(plain_id: str) -> Model:
-    generation = _generation(plain_id)
+def _guess(name: str) -> Model:
+    generation = _generation(name)
     is_high = generation >= _HIGH_SINCE
-    ended = _data()["retired"].get(plain_id)
+    ended = _data()["retired"].get(name)
     return Model(
-        id=plain_id,
+        id=name,
         tier=HIGH if is_high else STANDARD,
         context_tokens=200_000,
         max_output_tokens=128_000 if is_high else 64_000,
@@ -349,7 +329,7 @@ def _guess(plain_id: str) -> Model:
 def _practice_model(model_id: str) -> Model:
     asked = model_id.removeprefix(_PRACTICE)
     tiers = {"high": HIGH, "standard": STANDARD}
-    like = find_model(asked) if asked not in tiers and not asked.startswith(_PRACTICE) else None
+    like = shipped_model(asked) if asked not in tiers and not asked.startswith(_PRACTICE) else None
     is_guessed = like.is_guessed if like else asked not in tiers
     note = "the practice server answers; it is not a language model"
     return Model(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nbvision.backends import Backend, current
+from nbvision.backends.stopping import stop_here
 from nbvision.box_reader import read_boxes
 from nbvision.catalogue import Model, find_model, model_cost
 from nbvision.detections import Detections
@@ -147,7 +148,7 @@ def _stream(how: How, request: Request, live: LiveText) -> Response:
     """Send a request and read its events to the end; an interrupt leaves the part on show."""
     reader = StreamReader()
     live.note("asked, waiting for the first word")
-    with how.backend.stream(request, on_wait=live.note) as events:
+    with how.backend.stream(request, on_wait=live.note, stop=stop_here()) as events:
         for event in events:
             text = reader.feed(event)
             if reader.is_thinking:

@@ -219,8 +219,8 @@ def build_request(
     Raises
     ------
     RequestError
-        If there are no words, ``max_tokens`` is not a positive integer, or the model cannot be
-        asked to show its thinking.
+        If there are no words, ``max_tokens`` is not a positive integer, or the model is known
+        not to take the effort or to show its thinking.
     LimitExceeded
         If ``max_tokens`` is above what the model can write, or the request is larger than the
         platform takes.
@@ -231,6 +231,7 @@ def build_request(
         raise RequestError("the prompt is empty", cure="say what you want to know of the picture")
     if schema is not None and not takes_schema(model, platform):
         prompt = f"{prompt}\n{in_words(json.dumps(schema, ensure_ascii=False))}"
+    _check_effort(effort, model)
     request = Request(
         model_id=model_id,
         model=model,
@@ -299,6 +300,15 @@ def _checked_thinking(thinking: Thinking | None, model: Model) -> Thinking | Non
             cure="choose a newer model with model=, or leave thinking= out",
         )
     return thinking
+
+
+def _check_effort(effort: str | None, model: Model) -> None:
+    if effort is not None and model.efforts is not None and effort not in model.efforts:
+        raise RequestError(
+            f"effort={effort!r}"[:200],
+            limit=f"{model.id} takes {', '.join(model.efforts) or 'no effort'}",
+            cure="leave it out for the model's own default",
+        )
 
 
 def _check_words(name: str, words: object) -> None:

@@ -34,7 +34,7 @@ from wire import (
     sse,
 )
 
-from nbvision.backends import anthropic_api, bedrock
+from nbvision.backends import anthropic_api, aws, bedrock
 from nbvision.errors import (
     BackendError,
     ConnectionLost,
@@ -334,7 +334,7 @@ def test_a_drip_ends_at_the_deadline(name: str, how: str, monkeypatch: pytest.Mo
 def test_silence_ends_and_is_not_repeated(
     name: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (anthropic_api, bedrock):
+    for module in (anthropic_api, aws):
         monkeypatch.setattr(module, "_SILENCE_SECONDS", 0.2)
     monkeypatch.setattr(anthropic_api, "_WHOLE_ANSWER_SECONDS", 0.2)
     answer: Answer = lambda c, _: c.has_left() and None  # noqa: E731 - one line

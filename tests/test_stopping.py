@@ -5,7 +5,7 @@ import time
 
 import psutil
 import pytest
-from doors import DOORS, THROUGH_BOTO, asked, every_door, request_for
+from doors import THROUGH_BOTO, asked, every_door, request_for
 from wire import Arrived, Connection, as_pieces
 
 from nbvision.backends import StopSignal
@@ -25,7 +25,7 @@ class Silent:
             self.left_at = time.monotonic()
 
 
-@pytest.mark.parametrize("name", [name for name in DOORS if name not in THROUGH_BOTO])
+@every_door
 def test_a_stop_before_the_reply_begins_closes_the_connection_at_once(name: str) -> None:
     silent, stop = Silent(), StopSignal()
     with asked(name, silent) as (backend, _):

@@ -52,6 +52,7 @@ _REQUEST_IDS = (
     "x-ms-request-id",
     "x-request-id",
 )
+_MODELS_A_PAGE = 1000
 
 
 class AnthropicBackend:
@@ -132,6 +133,18 @@ class AnthropicBackend:
             return tokens if type(tokens) is int and tokens >= 0 else None
 
         return self._ask(count)
+
+    def models_page(self, after_id: str | None = None) -> object:
+        """Return a page of the Models API as it came; the listing is free."""
+        options = {} if after_id is None else {"after_id": after_id}
+
+        def ask() -> object:
+            listing = self._client.models.with_streaming_response.list
+            patience = self._patience(_COUNTING_SECONDS)
+            with listing(limit=_MODELS_A_PAGE, timeout=patience, **options) as reply:
+                return _json_of(reply.http_response, _COUNTING_SECONDS)
+
+        return self._ask(ask)
 
     def close(self) -> None:
         """Close the connections; the backend cannot be asked again."""

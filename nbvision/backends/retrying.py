@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nbvision.backends.protocol import OnWait, StopSignal
+from nbvision.backends.stopping import stop_here
 from nbvision.backends.translate import LONGEST_WAIT_SECONDS, Unreachable
 from nbvision.errors import BackendError, Overloaded, RateLimited, ServiceFailed
 
@@ -38,7 +39,8 @@ def with_retries(
     on_wait
         Told in words before each wait.
     stop
-        Set from another thread, it ends a wait, and nothing more is sent.
+        Set from another thread, it ends a wait, and nothing more is sent; by default the
+        context's own.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def with_retries(
     BackendError
         The last one.
     """
-    stop = stop or StopSignal()
+    stop = stop or stop_here() or StopSignal()
     for attempt in range(1, _ATTEMPTS + 1):
         stop.require_unset()
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbvision.backends import connected
-from nbvision.catalogue import models
+from nbvision.catalogue import known_models
 from nbvision.widgets.folder import SUFFIXES, natural_key
 
 __all__ = ["Completion", "offers"]
@@ -106,7 +106,7 @@ def _values(option: str, efforts: Sequence[str]) -> list[str]:
         backend = connected()
         own = [backend.model] if backend is not None else []
         place = "bedrock" if backend is not None and backend.name == "bedrock" else ""
-        ids = [model.platform_ids.get(place, model.id) for model in models()]
+        ids = [model.platform_ids.get(place, model.id) for model in known_models()]
         return list(dict.fromkeys([*own, *ids]))
     return list(efforts) if option == "--effort" else []
 

@@ -62,10 +62,7 @@ class AnsweringDoor(Door):
             raise rejected
         if await self.mishap.happens_before():
             return
-        version = self.request.headers.get("anthropic-version", "")
-        question = await self.house.run(
-            read_question, body, self.place, version=version, model_id=model_id
-        )
+        question = await self.house.run(self.read, body, model_id)
         del raw, body
         is_streamed = question.is_streamed or self.is_streaming_door
         # Frames are large: thirty students wait with their requests, not with their pixels.
@@ -79,6 +76,19 @@ class AnsweringDoor(Door):
             await self._stream(question, reply)
         else:
             await self._send_whole(question, reply)
+
+    def read(self, body: dict[str, Any], model_id: str) -> Question:
+        """Return the question of a body."""
+        version = self.request.headers.get("anthropic-version", "")
+        return read_question(body, self.place, version=version, model_id=model_id)
+
+    def shaped(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return a whole reply in the shape of this door."""
+        return message
+
+    def framed(self, data: bytes) -> bytes:
+        """Return the frame of a streamed piece with this payload, where pieces are framed."""
+        return chunk_frame(data)
 
     async def _look(self, question: Question) -> list[Any]:
         """Decode every picture, one at a time: a client that leaves stops what is left."""
@@ -106,7 +116,7 @@ class AnsweringDoor(Door):
         if await self.mishap.happens_to_whole(body):
             return
         self.write_whole_headers(question, reply)
-        self.write_json(body)
+        self.write_json(self.shaped(body))
         await self.finish()
 
     def write_whole_headers(self, question: Question, reply: Reply) -> None:
@@ -195,9 +205,10 @@ class InvokeDoor(BedrockDoor, AnsweringDoor):
         """Set Bedrock's own counts."""
         self.set_header("X-Amzn-Bedrock-Input-Token-Count", str(question.input_tokens))
         self.set_header("X-Amzn-Bedrock-Output-Token-Count", str(reply.output_tokens))
-        self.set_header("X-Amzn-Bedrock-Invocation-Latency", str(self._milliseconds()))
+        self.set_header("X-Amzn-Bedrock-Invocation-Latency", str(self.milliseconds()))
 
-    def _milliseconds(self) -> int:
+    def milliseconds(self) -> int:
+        """Return how long the answer has taken, one at least."""
         return max(1, round((time.monotonic() - self.started) * 1000))
 
 
@@ -220,7 +231,7 @@ class InvokeStreamDoor(InvokeDoor):
         """Yield the last events; the very last carries Bedrock's metrics."""
         for event in finish(question, reply):
             if event["type"] == "message_stop":
-                latency = self._milliseconds()
+                latency = self.milliseconds()
                 event["amazon-bedrock-invocationMetrics"] = {
                     "inputTokenCount": question.input_tokens,
                     "outputTokenCount": reply.output_tokens,

@@ -17,6 +17,7 @@ from nbvision.errors import NotConnected, RequestError
 from nbvision.practice import gate
 from nbvision.practice.answering import CountDoor, InvokeDoor, InvokeStreamDoor, MessagesDoor
 from nbvision.practice.arrivals import Arrival
+from nbvision.practice.converse import BedrockCountDoor, ConverseDoor, ConverseStreamDoor
 from nbvision.practice.doors import House, ModelDoor, ModelsDoor, NowhereDoor
 from nbvision.practice.entrances import ADDRESSES, entrances
 from nbvision.practice.ordered_faults import Faults
@@ -281,6 +282,9 @@ def _application(house: House) -> web.Application:
             (r"/v1/models/([^/]+)", ModelDoor, known),
             (r"/model/([^/]+)/invoke", InvokeDoor, known),
             (r"/model/([^/]+)/invoke-with-response-stream", InvokeStreamDoor, known),
+            (r"/model/([^/]+)/converse", ConverseDoor, known),
+            (r"/model/([^/]+)/converse-stream", ConverseStreamDoor, known),
+            (r"/model/([^/]+)/count-tokens", BedrockCountDoor, known),
             *entrances(house),
             (r".*", NowhereDoor, known),
         ],

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from nbvision.backends import Backend, connected
 from nbvision.backends.door import id_at
-from nbvision.catalogue import DEFAULT_PRACTICE_MODEL, Model, find_model, models
+from nbvision.catalogue import DEFAULT_PRACTICE_MODEL, Model, find_model, known_models
 from nbvision.markup import plain
 
 __all__ = ["model_choices"]
@@ -31,7 +31,7 @@ def model_choices(chosen: str, backend: Backend | None = None) -> list[dict[str,
     'claude-opus-9 (not in the catalogue)'
     """
     asked = backend or connected()
-    known = models()
+    known = [model for model in known_models() if not model.id.startswith("practice-")]
     here = asked.platform.model_ids if asked else "api"
 
     def spelled(found: Iterable[Model]) -> list[str]:
