@@ -39,6 +39,7 @@ _HIGH_SINCE = (4, 7)
 _STRUCTURED_SINCE = (4, 5)  # build-with-claude/structured-outputs
 _LONGEST_ID = 2048  # Bedrock's own limit for a model identifier
 _LARGE_CONTEXT, _IMAGES, _IMAGES_IN_LARGE = 1_000_000, 100, 600
+_NEWEST_CACHE_MINIMUM = 512
 _MILLION = 1_000_000
 _GENERATION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 # Anything before the last "anthropic." or "/" says where, not which: us., global., an ARN.
@@ -90,6 +91,8 @@ class Model:
         ``long_price_above`` tokens.
     structured_outputs
         Whether it takes a JSON schema for its answer, where the platform does too.
+    cache_minimum
+        Tokens that a prefix has at least before it is kept.
     released, deprecated, retires, not_before
         Its life, by the Anthropic API's dates: the day it ends, or the earliest day it may;
         None where not known.
@@ -114,6 +117,7 @@ class Model:
     long_price_above: int | None = None
     structured_outputs: bool = True
     images_per_request: int = 100
+    cache_minimum: int = 1024
     released: date | None = None
     deprecated: bool = False
     retires: date | None = None
@@ -286,6 +290,7 @@ def _model(row: Mapping[str, Any]) -> Model:
         long_price=long_price,
         long_price_above=row.get("long_above"),
         images_per_request=_IMAGES_IN_LARGE if row["context"] >= _LARGE_CONTEXT else _IMAGES,
+        cache_minimum=_data()["cache_minimums"][row["id"]],
         released=row.get("released"),
         deprecated=row.get("deprecated", False),
         retires=row.get("retires"),
@@ -348,6 +353,7 @@ def _practice_model(model_id: str) -> Model:
         max_output_tokens=like.max_output_tokens if like else 128_000,
         price=Price(0, 0, 0, 0, 0, 0, 0),
         images_per_request=like.images_per_request if like else 600,
+        cache_minimum=like.cache_minimum if like else _NEWEST_CACHE_MINIMUM,
         as_of=_data()["as_of"],
         source="the practice server",
         is_guessed=is_guessed,

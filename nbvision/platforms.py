@@ -28,6 +28,8 @@ class Platform:
         What an image block may carry.
     takes_transformations
         Whether an image block may say ``oversized_image``.
+    takes_cache_control
+        Whether blocks may carry marks up to which the service keeps what it has read.
     structured_outputs, counts_tokens, counts_documents_as_images
         What it can do, and what it counts.
     """
@@ -39,6 +41,7 @@ class Platform:
     image_raw_limit: int | None = None
     images_per_message: int | None = None
     takes_transformations: bool = False
+    takes_cache_control: bool = False
     structured_outputs: bool = False
     counts_tokens: bool = False
     counts_documents_as_images: bool = False

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
+from nbvision.caching import cache_in_words
 from nbvision.draw import (
     LARGEST_SHOWN,
     draw_places,
@@ -41,12 +42,24 @@ _MOST_THUMBNAILS = 6
 class Cost:
     """US dollars, as far as they are known.
 
+    Attributes
+    ----------
+    dollars
+        What was paid; None where no price is known.
+    note
+        What else a reader should know of the price.
+    saved
+        What it would have been more without the cache; less than 0 if less.
+
+    Examples
+    --------
     >>> str(Cost(0.00423)), str(Cost(None))
     ('$0.0042', 'price not known')
     """
 
     dollars: float | None
     note: str = ""
+    saved: float | None = None
 
     def __str__(self) -> str:
         if self.dollars is None:
@@ -124,9 +137,11 @@ class Reply:
         usage = self.usage
         who = self.model if self.backend in self.model else f"{self.model} ({self.backend})"
         said = "practice answer, not a language model's · " if self.backend == "practice" else ""
+        cache = cache_in_words(usage, self.cost.saved)
         return (
             f"{said}{plain(who)} · {usage.total_input_tokens:,} tokens in, "
-            f"{usage.output_tokens:,} out · {self.cost} · {self.seconds:.1f} s"
+            f"{usage.output_tokens:,} out · {self.cost}{cache and ' · '}{cache}"
+            f" · {self.seconds:.1f} s"
         )
 
     def __str__(self) -> str:

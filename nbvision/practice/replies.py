@@ -98,14 +98,14 @@ def message(question: Question, reply: Reply) -> dict[str, Any]:
         "stop_reason": reply.stop_reason,
         "stop_sequence": reply.stop_sequence,
         "stop_details": reply.stop_details,
-        "usage": _usage(question.input_tokens, reply.output_tokens),
+        "usage": _usage(question, reply.output_tokens),
     }
 
 
 def begin(question: Question, *, is_empty: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the events before the first word."""
     start = message(question, Reply(None)) | {"stop_reason": None}
-    start["usage"] = _usage(question.input_tokens, 1)
+    start["usage"] = _usage(question, 1)
     yield {"type": "message_start", "message": start}
     if not is_empty:
         block = {"type": "text", "text": ""}
@@ -134,9 +134,9 @@ def finish(question: Question, reply: Reply) -> Iterator[dict[str, Any]]:
             "stop_details": reply.stop_details,
         },
         "usage": {
-            "input_tokens": question.input_tokens,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
+            "input_tokens": question.fresh_tokens,
+            "cache_creation_input_tokens": question.cached.written,
+            "cache_read_input_tokens": question.cached.read,
             "output_tokens": reply.output_tokens,
             "output_tokens_details": {"thinking_tokens": 0},
         },
@@ -175,12 +175,16 @@ def truncated(reply: Reply) -> Reply:
     return Reply("".join(tokens[: len(tokens) // 2]), "max_tokens")
 
 
-def _usage(input_tokens: int, output_tokens: int) -> dict[str, Any]:
+def _usage(question: Question, output_tokens: int) -> dict[str, Any]:
+    cached = question.cached
     return {
-        "input_tokens": input_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
-        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "input_tokens": question.fresh_tokens,
+        "cache_creation_input_tokens": cached.written,
+        "cache_read_input_tokens": cached.read,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": cached.written_5m,
+            "ephemeral_1h_input_tokens": cached.written_1h,
+        },
         "output_tokens": output_tokens,
         "output_tokens_details": {"thinking_tokens": 0},
         "service_tier": "standard",
