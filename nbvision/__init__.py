@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
     from nbvision.matching import match_boxes
     from nbvision.prepared import PreparedImage
+    from nbvision.proving import Proof, prove
     from nbvision.request import Request
     from nbvision.results import Detections, Reply
     from nbvision.widgets.ask_panel import AskPanel
@@ -57,6 +58,7 @@ _HOMES = {
     "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
     "matching": ["match_boxes"],
     "prepared": ["PreparedImage"],
+    "proving": ["Proof", "prove"],
     "request": ["Request"],
     "results": ["Detections", "Reply"],
     "widgets.ask_panel": ["AskPanel"],
@@ -86,6 +88,7 @@ __all__ = [
     "Point",
     "PreparedImage",
     "PreviewPanel",
+    "Proof",
     "Reply",
     "Request",
     "Size",
@@ -108,6 +111,7 @@ __all__ = [
     "open_image",
     "prepare",
     "preview",
+    "prove",
     "samples",
 ]
 

@@ -8,7 +8,7 @@ standard tier.
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -27,6 +27,7 @@ __all__ = [
     "Price",
     "dollars_in_words",
     "find_model",
+    "learn_tier",
     "model_cost",
     "models",
 ]
@@ -46,6 +47,8 @@ _GENERATION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)"
 _PLACE = re.compile(r"^.*[/.](?=(?:anthropic\.)?claude-)|^anthropic\.(?=claude-)")
 _VERSION = re.compile(r"(?:@|-)\d{8}(?=$|-v\d)|-v\d+(?::\w+)*(?:\[\w+\])?$")
 _PRACTICE = "practice-"
+# What a service has said of itself, against the catalogue; see `learn_tier`.
+_learned: dict[str, Tier] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +148,26 @@ def find_model(model_id: str) -> Model:
     """
     if not isinstance(model_id, str):
         raise RequestError(f"model={model_id!r}"[:200], limit="a model id", cure="nv.models()")
-    if model_id.startswith(_PRACTICE):
-        return _practice_model(model_id)
-    plain_id = _plain_id(model_id)
-    known = _by_id().get(plain_id)
-    return known if known is not None else _guess(plain_id)
+    known = _looked_up(model_id)
+    tier = _learned.get(known.id)
+    return known if tier is None else replace(known, tier=tier)
+
+
+def learn_tier(model_id: str, tier: Tier | None) -> None:
+    """Use another tier for a model, as long as this process lives; None ends that.
+
+    Examples
+    --------
+    >>> learn_tier("claude-opus-9", STANDARD)
+    >>> find_model("us.anthropic.claude-opus-9").tier.name
+    'standard'
+    >>> learn_tier("claude-opus-9", None)
+    """
+    known = find_model(model_id).id
+    if tier is None:
+        _learned.pop(known, None)
+    else:
+        _learned[known] = tier
 
 
 def model_cost(
@@ -243,6 +261,14 @@ def models() -> ModelTable:
     'claude-fable-5-2'
     """
     return ModelTable(_by_id().values())
+
+
+def _looked_up(model_id: str) -> Model:
+    if model_id.startswith(_PRACTICE):
+        return _practice_model(model_id)
+    plain_id = _plain_id(model_id)
+    known = _by_id().get(plain_id)
+    return known if known is not None else _guess(plain_id)
 
 
 def _caption() -> str:

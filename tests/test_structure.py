@@ -39,7 +39,7 @@ ROWS = [
     {"conversation_file"},
     {"backends"},
     {"inspection"},
-    {"exchange"},
+    {"exchange", "proving"},
     {"calls", "conversation"},
     {"widgets"},
     {"demo"},
