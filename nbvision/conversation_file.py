@@ -82,9 +82,8 @@ def write_conversation(saved: SavedConversation, path: str | Path) -> Path:
             cure="fork it earlier, or send smaller pictures",
         )
     try:
-        # A link is followed, so that it stays one.
-        target = Path(os.path.realpath(Path(path).expanduser()))
-        _put_in_place(data, target)
+        target = Path(path).expanduser()
+        _put_in_place(data, Path(os.path.realpath(target)))  # a link stays one
     except _UNUSABLE as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
     else:

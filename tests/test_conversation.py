@@ -255,3 +255,13 @@ def test_a_model_of_another_tier_is_told_the_frame_that_was_sent() -> None:
     width, height = chat.turns[0].reply.request.images[0].fit.resized  # type: ignore[union-attr]
     assert f"this {width} × {height} image" in chat.turns[1].prompt
     assert nv.match_boxes(nv.samples.shapes.truth, found).recall(0.9) == 1
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_picture_that_is_named_is_looked_at(number: int) -> None:
+    chat = nv.Conversation(backend=nv.connect("practice", words_per_second=None))
+    samples = [nv.samples.shapes, nv.samples.shelf_before, nv.samples.photo]
+    chat.ask("What are these?", samples)
+    truth = samples[number - 1].truth
+    found = chat.locate(samples[number - 1].prompt, image_number=number)
+    assert max(box.iou(truth[0]) for box in found) > 0.8

@@ -58,17 +58,25 @@ class Reply:
 def pictures_in_question(question: Question) -> list[Picture]:
     """Return the pictures that the answer is about, at most twenty.
 
-    Those of the last message with pictures, or all if the words name an earlier one.
+    The one that the words name, if they name one; else those of the last message with pictures,
+    or all if the words name an earlier one.
     """
     pictures = question.content.pictures
     if not pictures:
         return []
     prompt = question.content.prompt.lower()
     last = pictures[-1].turn
+    called = [p for p in pictures if _names(prompt, p.label)]
+    if len(called) == 1:
+        return called
     earlier = (p.label.lower() for p in pictures if p.turn != last)
     if any(label and label in prompt for label in earlier):
         return pictures[:_MOST_FRAMES]
     return [picture for picture in pictures if picture.turn == last][:_MOST_FRAMES]
+
+
+def _names(prompt: str, label: str) -> bool:
+    return bool(label) and re.search(rf"\b{re.escape(label.lower())}(?!\w)", prompt) is not None
 
 
 def compose(question: Question, frames: Sequence["np.ndarray"]) -> Reply:
