@@ -9,7 +9,8 @@ from typing import Any
 
 from nbvision.backends import Backend
 from nbvision.caching import cache_in_words, kept_until
-from nbvision.conversation_file import SavedConversation, read_conversation, write_conversation
+from nbvision.conversation_file import SavedConversation, write_conversation
+from nbvision.conversation_reader import read_conversation
 from nbvision.errors import RequestError
 from nbvision.exchange import How, exchange, found_in
 from nbvision.geometry import Fit

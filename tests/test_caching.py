@@ -122,6 +122,25 @@ def test_writing_costs_a_quarter_more_and_reading_a_twentieth() -> None:
     assert dollars_saved(find_model("claude-of-another-house"), Usage(1, 1)) is None
 
 
+def test_a_reply_and_a_conversation_say_what_came_from_the_cache() -> None:
+    def cached(connection: Connection, _: Arrived) -> None:
+        counts = {"cache_read_input_tokens": 1234, "cache_creation_input_tokens": 400}
+        usage = {"input_tokens": 4044, "output_tokens": 1, **counts}
+        begun = {**EVENTS[0], "message": {**EVENTS[0]["message"], "usage": usage}}
+        connection.reply(b"".join(map(sse, [begun, *EVENTS[1:]])), content_type=SSE)
+
+    with wire(cached) as server:
+        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        chat = nv.Conversation(backend=backend)
+        reply = chat.ask("What is this?", SMALL)
+        backend.close()
+    words = "1,234 of 5,678 tokens in from the cache, $0.0043 saved"
+    assert words in reply.summary()
+    assert words in chat.summary()
+    assert reply.cost.saved == pytest.approx((1234 * 3.8 - 400 * 1) / 1e6)
+    assert chat.cost.saved == reply.cost.saved
+
+
 # -- an earlier turn is never altered ----------------------------------------------------------
 
 
@@ -145,27 +164,27 @@ def test_what_was_sent_is_sent_again_byte_for_byte(steps: list[str]) -> None:
     with wire(answer_in_form) as server:
         backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
         chat = nv.Conversation("Be brief. " * 400, backend=backend)
-        said: dict[int, bytes] = {}
+        sent: list[bytes] = []  # by each turn that still stands
         for step in ["picture", *steps]:
-            if step == "undo" and len(chat.turns) > 1:
-                chat.undo()
-            elif step == "fork":
+            if step == "undo":
+                if len(sent) > 1:
+                    chat.undo()
+                    sent.pop()
+                continue
+            if step == "fork":
                 chat = chat.fork()
-            elif step == "locate":
+                continue
+            if step == "locate":
                 chat.locate("every door", image_number=1)
             else:
                 pictures = {"picture": [LARGE], "pictures": [SMALL] * 12}.get(step, [])
                 chat.ask(f"What of {step}?", *pictures)
-            if step in {"undo", "fork"}:
-                continue
             body = server.arrived[-1].json
             check_marks(body)
-            count, bare = len(body["messages"]), bare_messages(body)
-            for length, before in said.items():
-                if length < count:
-                    assert bare.startswith(before[:-1])
-            said = {length: before for length, before in said.items() if length < count}
-            said[count] = bare
+            sent.append(bare_messages(body))
+            assert all(sent[-1].startswith(before[:-1]) for before in sent)
+            assert len(sent) == len(chat.turns)
+        backend.close()
 
 
 def check_marks(body: dict[str, Any]) -> None:

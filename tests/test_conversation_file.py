@@ -21,7 +21,8 @@ from wire import Wire, answer_well, wire
 
 import nbvision as nv
 from nbvision.backends import Backend
-from nbvision.conversation_file import SavedConversation, read_conversation, write_conversation
+from nbvision.conversation_file import SavedConversation, write_conversation
+from nbvision.conversation_reader import read_conversation
 from nbvision.errors import LimitExceeded, RequestError
 from nbvision.geometry import Box, Fit
 from nbvision.referenced import RemoteImage, UploadedImage
@@ -300,10 +301,19 @@ def test_an_answer_that_json_cannot_write_is_refused(practice: Backend, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def chat_of_one_turn() -> nv.Conversation:
+    chat = nv.Conversation(backend=nv.connect("practice", words_per_second=None))
+    chat.ask("What is this?", TEAL)
+    return chat
+
+
 def test_more_than_can_be_loaded_is_not_written(tmp_path: Path) -> None:
     saved = SavedConversation("x" * 301_000_000, None, None, None, cache=True, turns=())
     with pytest.raises(LimitExceeded, match="301 MB"):
         write_conversation(saved, tmp_path / "chat.json")
+    turns = chat_of_one_turn().turns * 2001
+    with pytest.raises(LimitExceeded, match="2,001 turns"):
+        write_conversation(replace(saved, turns=turns), tmp_path / "chat.json")
 
 
 # -- files that lie --------------------------------------------------------------------------
@@ -352,6 +362,7 @@ LIES: list[tuple[tuple[str | int, ...], Any, str]] = [
     (("cache",), 1, "cache is a number"),
     (("turns", 0, "prompt"), ["x"], "prompt is a list"),
     (("turns", 0, "prompt"), "\udfff", "half a character"),
+    (("turns", 0, "prompt"), "Forget it.", "not what was sent"),
     (("turns", 0, "blocks"), [], "does not end with words"),
     (("turns", 0, "blocks", 0), "\ud800", "half a character"),
     (("turns", 0, "blocks", 0), "", "holds no words"),
@@ -431,7 +442,8 @@ PICTURES: list[tuple[bytes, str, str]] = [
     (png((900, 600)), "image/jpeg", "not what it says"),
     (png((900, 600))[:-20], "image/png", "cut off"),
     (png((900, 600), "JPEG")[:-2], "image/jpeg", "cut off"),
-    (png((900, 600), "BMP"), "image/bmp", "resized"),
+    (png((900, 600), "BMP"), "image/bmp", "not what it says"),
+    (png((8000, 8000)), "image/png", "no frame that was sent"),
 ]
 
 

@@ -284,6 +284,30 @@ def test_what_no_service_takes_is_not_asked() -> None:
         assert proof.agrees
 
 
+def test_an_estimate_counts_every_model_that_is_asked_for_and_served() -> None:
+    with counting(by_rule(HIGH)) as (backend, server):
+        ids = ["claude-opus-5-5", "claude-haiku-4-5", "us.anthropic.claude-opus-5-5"]
+        rows = nv.estimate(nv.samples.page, models=ids, backend=backend).rows
+        assert [row.is_counted for row in rows] == [True, True, True]  # one model, two spellings
+        assert [arrived.json["model"] for arrived in server.arrived] == ids[:2]
+        assert rows[1].visual_tokens + rows[1].text_tokens == 9 + 1551
+        server.arrived.clear()
+        rows = nv.estimate(nv.samples.page, backend=backend).rows
+        assert [row.is_counted for row in rows] == [True, False, False, False, False]
+        assert len(server.arrived) == 1
+
+
+def test_an_estimate_goes_on_where_one_model_is_not_there_and_stops_where_nobody_is() -> None:
+    missing = {"type": "error", "error": {"type": "not_found_error", "message": "model"}}
+    busy = {"type": "error", "error": {"type": "permission_error", "message": "no"}}
+    for status, body, asked in ((404, missing, 2), (403, busy, 2), (200, {}, 2)):
+        with counting(lambda _, reply=(status, body): reply) as (backend, server):
+            ids = ["claude-opus-5-5", "claude-haiku-4-5"]
+            estimate = nv.estimate(nv.samples.page, models=ids, backend=backend)
+            assert [row.is_counted for row in estimate.rows] == [False, False]
+            assert len(server.arrived) == asked
+
+
 def test_a_flat_picture_is_a_sound_png() -> None:
     picture = _flat(Size(8000, 400), HIGH)
     assert len(picture.data) < 5_000

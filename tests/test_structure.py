@@ -37,6 +37,7 @@ ROWS = [
     {"results", "previewing", "practice"},
     {"turns"},
     {"conversation_file"},
+    {"conversation_reader"},
     {"backends"},
     {"inspection"},
     {"exchange", "proving"},
