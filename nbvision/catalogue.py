@@ -40,7 +40,7 @@ _HIGH_SINCE = (4, 7)
 _STRUCTURED_SINCE = (4, 5)  # build-with-claude/structured-outputs
 _LONGEST_ID = 2048  # Bedrock's own limit for a model identifier
 _LARGE_CONTEXT, _IMAGES, _IMAGES_IN_LARGE = 1_000_000, 100, 600
-_NEWEST_CACHE_MINIMUM = 512
+_CACHE_MINIMUM, _NEWEST_CACHE_MINIMUM = 1024, 512
 _MILLION = 1_000_000
 _GENERATION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 # Anything before the last "anthropic." or "/" says where, not which: us., global., an ARN.
@@ -120,7 +120,7 @@ class Model:
     long_price_above: int | None = None
     structured_outputs: bool = True
     images_per_request: int = 100
-    cache_minimum: int = 1024
+    cache_minimum: int = _CACHE_MINIMUM
     released: date | None = None
     deprecated: bool = False
     retires: date | None = None
@@ -316,7 +316,7 @@ def _model(row: Mapping[str, Any]) -> Model:
         long_price=long_price,
         long_price_above=row.get("long_above"),
         images_per_request=_IMAGES_IN_LARGE if row["context"] >= _LARGE_CONTEXT else _IMAGES,
-        cache_minimum=_data()["cache_minimums"][row["id"]],
+        cache_minimum=_data()["cache_minimums"].get(row["id"], _CACHE_MINIMUM),
         released=row.get("released"),
         deprecated=row.get("deprecated", False),
         retires=row.get("retires"),

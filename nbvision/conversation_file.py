@@ -35,7 +35,7 @@ __all__ = [
 
 FORMAT = 1
 LARGEST_BYTES = 300_000_000
-LONGEST_NAME = 500
+LONGEST_NAME = 500  # of a picture; what services name may be longer
 MOST_TURNS = 2_000  # each holds what was sent before it
 UNUSABLE = (OSError, ValueError, RuntimeError)  # what a path can be: gone, no path, no home
 _HALF = re.compile("[\ud800-\udfff]")
@@ -97,7 +97,7 @@ def shown_name(path: object) -> str:
 
 def _put_in_place(data: bytes, target: Path) -> None:
     """Write a file beside its place and move it there: nobody sees half of it."""
-    beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    beside = target.with_name(f".nbvision-{secrets.token_hex(8)}.tmp")
     try:
         with beside.open("xb") as file:
             file.write(data)

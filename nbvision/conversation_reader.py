@@ -42,7 +42,8 @@ from nbvision.turns import Turn
 
 __all__ = ["read_conversation"]
 
-_LONGEST_URL = 8_000
+_LONGEST_ID = 3_000  # Bedrock's names of models have up to 2,048 characters
+_LONGEST_URL = 20_000
 _MOST_TOKENS = 10**7
 _MOST_MARKS = 4
 _LARGEST_EDGE, _MOST_PATCHES = 8_000, 20_000  # of a tier: four times the largest there is
@@ -163,7 +164,7 @@ def _request(asked: Fields, messages: tuple[RequestMessage, ...]) -> Request:
     asked.require_only(
         "model", "platform", "max_tokens", "system", "effort", "schema", "cached_until"
     )
-    model_id = asked.text("model", longest=LONGEST_NAME)
+    model_id = asked.text("model", longest=_LONGEST_ID)
     marks = set()
     for place, mark in asked.items("cached_until", most=_MOST_MARKS):
         at, number = Fields({"at": mark}, place).wholes("at", 2, least=-1)
@@ -221,7 +222,7 @@ def _image(fields: Fields, pictures: dict[str, Encoded]) -> SentImage:
         return PreparedImage(*known)
     file = fields.fields("file")
     file.require_only("id", "held_by", "expires_at")
-    name, held_by = (file.text(field, longest=LONGEST_NAME) for field in ("id", "held_by"))
+    name, held_by = (file.text(field, longest=_LONGEST_ID) for field in ("id", "held_by"))
     return UploadedImage(*known, name, held_by, _moment(file, "expires_at"))
 
 

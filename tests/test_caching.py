@@ -377,6 +377,22 @@ def test_too_little_is_not_kept_and_no_error_says_so(client: Anthropic) -> None:
         assert (usage.cache_read_input_tokens, usage.cache_creation_input_tokens) == (0, 0)
 
 
+def test_a_streams_first_and_last_counts_are_the_same(client: Anthropic) -> None:
+    content = [block(Image.new("RGB", (840, 840), "plum")), text("What is it?", cache_control=MARK)]
+    for read in (False, True):
+        messages: Any = [{"role": "user", "content": content}]
+        with client.messages.create(
+            model="claude-opus-5-5", max_tokens=50, messages=messages, stream=True
+        ) as stream:
+            events = list(stream)
+        begun = next(event.message.usage for event in events if event.type == "message_start")
+        ended = next(event.usage for event in events if event.type == "message_delta")
+        for usage in (begun, ended):
+            assert bool(usage.cache_read_input_tokens) is read
+            assert bool(usage.cache_creation_input_tokens) is not read
+        assert begun.input_tokens == ended.input_tokens < 20
+
+
 def test_an_hour_is_counted_apart(client: Anthropic) -> None:
     mark = {"type": "ephemeral", "ttl": "1h"}
     usage = usage_of(
@@ -423,7 +439,9 @@ def test_bedrock_refuses_the_top_level_field_and_counts_in_its_headers(
     }
     asks = {"modelId": "us.anthropic.claude-sonnet-5-5", "body": json.dumps(body)}
     runtime.invoke_model(**asks)
-    headers = runtime.invoke_model(**asks)["ResponseMetadata"]["HTTPHeaders"]
+    reply = runtime.invoke_model(**asks)
+    headers = reply["ResponseMetadata"]["HTTPHeaders"]
+    assert json.loads(reply["body"].read())["usage"]["cache_read_input_tokens"] > 1000
     assert int(headers["x-amzn-bedrock-cache-read-input-token-count"]) > 1000
     assert int(headers["x-amzn-bedrock-input-token-count"]) < 20
     body["cache_control"] = MARK

@@ -20,6 +20,7 @@ from PIL import Image
 from wire import Wire, answer_well, wire
 
 import nbvision as nv
+from nbvision import conversation_file
 from nbvision.backends import Backend
 from nbvision.conversation_file import SavedConversation, write_conversation
 from nbvision.conversation_reader import read_conversation
@@ -307,9 +308,12 @@ def chat_of_one_turn() -> nv.Conversation:
     return chat
 
 
-def test_more_than_can_be_loaded_is_not_written(tmp_path: Path) -> None:
-    saved = SavedConversation("x" * 301_000_000, None, None, None, cache=True, turns=())
-    with pytest.raises(LimitExceeded, match="301 MB"):
+def test_more_than_can_be_loaded_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation_file, "LARGEST_BYTES", 2_000_000)
+    saved = SavedConversation("x" * 3_000_000, None, None, None, cache=True, turns=())
+    with pytest.raises(LimitExceeded, match="a conversation of 3 MB"):
         write_conversation(saved, tmp_path / "chat.json")
     turns = chat_of_one_turn().turns * 2001
     with pytest.raises(LimitExceeded, match="2,001 turns"):
@@ -558,3 +562,11 @@ def test_reading_sends_nothing(answering: tuple[Wire, Backend], tmp_path: Path) 
     read_conversation(tmp_path / "chat.json")
     nv.Conversation.load(tmp_path / "chat.json", backend=backend)
     assert len(server.arrived) == 1
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "chat.json"
+    with path.open("wb") as file:
+        file.truncate(301_000_000)  # a hole: nothing is written, and nothing may be read
+    with pytest.raises(RequestError, match="more than 300 MB"):
+        nv.Conversation.load(path)
