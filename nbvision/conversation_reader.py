@@ -9,7 +9,7 @@ import hashlib
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -89,6 +89,18 @@ def _bytes_of(path: Path, shown: str) -> bytes:
     raise RequestError(f"{shown} cannot be loaded: {reason}", cure="check the name and the folder")
 
 
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Say where it stands that is refused by those who know nothing of this file."""
+    try:
+        yield
+    except NbvisionError as error:
+        reason, limit = error.value, error.limit
+    else:
+        return
+    raise RequestError(f"{place}: {reason}", limit=limit)
+
+
 def _conversation(file: Fields) -> SavedConversation:
     if (number := file.whole("format")) != FORMAT:
         raise RequestError(f"format {number} is not known here", limit=f"format {FORMAT}")
@@ -117,18 +129,21 @@ def _pictures(file: Fields) -> Iterator[tuple[str, Encoded]]:
         fields.require_only("media_type", "data")
         place = pictures.place_of(name)
         try:
-            data = base64.b64decode(fields.text("data"), validate=True)
+            data = base64.b64decode(fields.text("data", longest=LARGEST_BYTES), validate=True)
         except ValueError:
             data = b""
         if hashlib.sha256(data).hexdigest() != name:
             raise RequestError(f"{place} is not what was sent: its sha256 is another")
-        kind = recognise(data)
+        with _at(place):
+            kind = recognise(data)
         if _KINDS.get(kind) != fields.text("media_type"):
             raise RequestError(f"{place} is a {kind}, which is not what it says")
-        encoded, _ = open_bytes(data)
+        with _at(place):
+            encoded, _ = open_bytes(data)
         if encoded.orientation > 1 or visual_tokens(encoded.size) > _MOST_PATCHES:
             raise RequestError(f"{place} is no frame that was sent: {encoded.size}, or turned")
-        encoded.decode(None)
+        with _at(place):
+            encoded.decode(None)
         yield name, encoded
 
 
@@ -188,9 +203,11 @@ def _request(asked: Fields, messages: tuple[RequestMessage, ...]) -> Request:
 def _reply(fields: Fields, request: Request) -> Reply:
     money = ("dollars", "price_note", "saved_dollars")
     fields.require_only("backend", "seconds", *money, "findings", "request_id", "message")
-    response = parse_response(fields.mapping("message"), fields.text_or_none("request_id"))
+    message, request_id = fields.mapping("message"), fields.text_or_none("request_id")
+    with _at(fields.place_of("message")):
+        response = require_usable(parse_response(message, request_id))
     return Reply(
-        response=require_usable(response),
+        response=response,
         request=request,
         backend=fields.text("backend", longest=LONGEST_NAME),
         cost=Cost(
@@ -240,7 +257,8 @@ def _fit(fields: Fields, size: Size) -> Fit:
     fields.require_only("original", "resized", "tier", "crop_origin")
     original = Size(*fields.wholes("original", 2, least=1))
     resized = Size(*fields.wholes("resized", 2, least=1))
-    check_size(original, is_reducible=True)
+    with _at(fields.place_of("original")):
+        check_size(original, is_reducible=True)
     fit = Fit(original, resized, _tier(fields), (0, 0))
     if resized != size or resized_size(original, fit.tier) != resized:
         raise RequestError(

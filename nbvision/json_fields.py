@@ -10,7 +10,7 @@ from nbvision.markup import plain
 
 __all__ = ["Fields", "is_whole", "json_of"]
 
-_LONGEST = 10_000_000
+_LONGEST = 32_000_000  # more than any request has
 _MOST_ITEMS = 10_000
 
 

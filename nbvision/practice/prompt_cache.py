@@ -92,7 +92,7 @@ class PromptCache:
 
     def look_up(self, prefixes: Sequence[Prefix], started: float) -> Cached:
         """Return what a request reads and will write; what it reads lives on from its start."""
-        found = max((at for at in self._hits(prefixes)), default=-1)
+        found = max(self._hits(prefixes), default=-1)
         read = 0
         if found >= 0:
             read = prefixes[found].tokens
