@@ -570,3 +570,21 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         file.truncate(301_000_000)  # a hole: nothing is written, and nothing may be read
     with pytest.raises(RequestError, match="more than 300 MB"):
         nv.Conversation.load(path)
+
+
+@pytest.mark.parametrize("depth", [100, 400, 5000])
+def test_a_deeply_nested_answer_loads_whole_or_is_refused(
+    content: dict[str, Any], depth: int, tmp_path: Path
+) -> None:
+    changed = copy.deepcopy(content)
+    at(*REPLY, "message", "odd")(changed, "HERE")
+    nested = json.dumps(changed).replace('"HERE"', "[" * depth + "]" * depth)
+    path = tmp_path / "chat.json"
+    path.write_text(nested)
+    if depth > 1000:
+        with pytest.raises(RequestError, match="too deep"):
+            nv.Conversation.load(path)
+        return
+    loaded = nv.Conversation.load(path)
+    assert loaded.in_words()
+    assert loaded.save(path) == path
