@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
     from nbvision.matching import match_boxes
     from nbvision.prepared import PreparedImage
+    from nbvision.proving import Proof, prove
     from nbvision.refreshing import models
     from nbvision.request import Request
     from nbvision.results import Reply
@@ -62,6 +63,7 @@ _HOMES = {
     "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
     "matching": ["match_boxes"],
     "prepared": ["PreparedImage"],
+    "proving": ["Proof", "prove"],
     "refreshing": ["models"],
     "request": ["Request"],
     "results": ["Reply"],
@@ -92,6 +94,7 @@ __all__ = [
     "Point",
     "PreparedImage",
     "PreviewPanel",
+    "Proof",
     "Reply",
     "Request",
     "Size",
@@ -114,6 +117,7 @@ __all__ = [
     "open_image",
     "prepare",
     "preview",
+    "prove",
     "samples",
     "to_thread",
 ]

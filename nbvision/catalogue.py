@@ -8,7 +8,7 @@ standard tier.
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -27,6 +27,7 @@ __all__ = [
     "find_model",
     "images_in",
     "known_models",
+    "learn_tier",
     "model_cost",
     "plain_id",
     "shipped_model",
@@ -43,12 +44,15 @@ _STRUCTURED_SINCE = (4, 5)  # build-with-claude/structured-outputs
 _ADAPTIVE_SINCE = (4, 7)  # earlier ones think by a budget of tokens only
 _LONGEST_ID = 2048  # Bedrock's own limit for a model identifier
 _LARGE_CONTEXT, _IMAGES, _IMAGES_IN_LARGE = 1_000_000, 100, 600
+_CACHE_MINIMUM, _NEWEST_CACHE_MINIMUM = 1024, 512
 _MILLION = 1_000_000
 _GENERATION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 # Anything before the last "anthropic." or "/" says where, not which: us., global., an ARN.
 _PLACE = re.compile(r"^.*[/.](?=(?:anthropic\.)?claude-)|^anthropic\.(?=claude-)")
 _VERSION = re.compile(r"(?:@|-)\d{8}(?=$|-v\d)|-v\d+(?::\w+)*(?:\[\w+\])?$")
 _PRACTICE = "practice-"
+# What a service has said of itself, against the catalogue; see `learn_tier`.
+_learned: dict[str, Tier] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,8 @@ class Model:
         Whether it can be asked to show a summary of its thinking.
     efforts
         The levels of effort it takes; None where not known.
+    cache_minimum
+        Tokens that a prefix has at least before it is kept.
     released, deprecated, retires, not_before
         Its life, by the Anthropic API's dates: the day it ends, or the earliest day it may;
         None where not known.
@@ -123,6 +129,7 @@ class Model:
     structured_outputs: bool = True
     shows_thinking: bool = True
     images_per_request: int = 100
+    cache_minimum: int = _CACHE_MINIMUM
     released: date | None = None
     deprecated: bool = False
     retires: date | None = None
@@ -152,7 +159,26 @@ def find_model(model_id: str) -> Model:
     """
     if not isinstance(model_id, str):
         raise RequestError(f"model={model_id!r}"[:200], limit="a model id", cure="nv.models()")
-    return _refreshed.get(plain_id(model_id)) or shipped_model(model_id)
+    known = _refreshed.get(plain_id(model_id)) or shipped_model(model_id)
+    tier = _learned.get(known.id)
+    return known if tier is None else replace(known, tier=tier)
+
+
+def learn_tier(model_id: str, tier: Tier | None) -> None:
+    """Use another tier for a model, as long as this process lives; None ends that.
+
+    Examples
+    --------
+    >>> learn_tier("claude-opus-9", STANDARD)
+    >>> find_model("us.anthropic.claude-opus-9").tier.name
+    'standard'
+    >>> learn_tier("claude-opus-9", None)
+    """
+    known = find_model(model_id).id
+    if tier is None:
+        _learned.pop(known, None)
+    else:
+        _learned[known] = tier
 
 
 def shipped_model(model_id: str) -> Model:
@@ -261,6 +287,7 @@ def _model(row: Mapping[str, Any]) -> Model:
         long_price=long_price,
         long_price_above=row.get("long_above"),
         images_per_request=images_in(row["context"]),
+        cache_minimum=_data()["cache_minimums"].get(row["id"], _CACHE_MINIMUM),
         released=row.get("released"),
         deprecated=row.get("deprecated", False),
         retires=row.get("retires"),
@@ -340,6 +367,7 @@ def _practice_model(model_id: str) -> Model:
         price=Price(0, 0, 0, 0, 0, 0, 0),
         images_per_request=like.images_per_request if like else 600,
         shows_thinking=like.shows_thinking if like else True,
+        cache_minimum=like.cache_minimum if like else _NEWEST_CACHE_MINIMUM,
         as_of=_data()["as_of"],
         source="the practice server",
         is_guessed=is_guessed,

@@ -8,6 +8,7 @@ from typing import Any
 from nbvision.backends import Backend, current
 from nbvision.backends.stopping import stop_here
 from nbvision.box_reader import read_boxes
+from nbvision.caching import dollars_saved
 from nbvision.catalogue import Model, find_model, model_cost
 from nbvision.detections import Detections
 from nbvision.findings import Findings
@@ -63,6 +64,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
     how: How,
     schema: dict[str, Any] | None = None,
     earlier: Sequence[RequestMessage] | None = None,
+    kept: Callable[[Request], frozenset[tuple[int, int]]] | None = None,
 ) -> Reply:
     """Send pictures and words, and return the reply.
 
@@ -74,6 +76,8 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         The words, what they are for, who is asked, and the form of the answer.
     earlier
         In a conversation the messages before this one, which are sent again.
+    kept
+        Says up to which blocks of the request the service is to keep what it has read.
 
     Raises
     ------
@@ -107,6 +111,8 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
             earlier=earlier,
             thinking=how.thinking,
         )
+        if kept is not None:
+            request = replace(request, cached_until=kept(request))
         started = time.monotonic()
         with count_exchange(how.backend.name, how.model_id) as note:
             response = _stream(how, request, live)
@@ -169,4 +175,4 @@ def _cost(response: Response) -> Cost:
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
     )
-    return Cost(dollars, model.note)
+    return Cost(dollars, model.note, dollars_saved(model, usage))

@@ -7,13 +7,20 @@ the connected service's free counter.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from os import cpu_count
 from typing import Any
 
 from nbvision.backends import Backend, connected, current
 from nbvision.catalogue import DEFAULT_MODEL, Model, find_model
-from nbvision.errors import BackendError, RequestError, UnreadableAnswer
+from nbvision.errors import (
+    AccessDenied,
+    BackendError,
+    LimitExceeded,
+    ModelNotFound,
+    RequestError,
+    RequestRejected,
+    UnreadableAnswer,
+)
 from nbvision.findings import Findings
 from nbvision.forms import answer_form
 from nbvision.geometry import Box, Fit
@@ -150,7 +157,8 @@ def estimate(
     """Return tokens and dollars before sending, a row for each model.
 
     Visual tokens are exact by the published rule. The words are counted by the service for
-    the model that is connected, if its counter is there, and estimated for the others.
+    the model that is connected, and for those that are named here if it serves them; without
+    its counter, and for all others, they are estimated.
 
     Parameters
     ----------
@@ -183,12 +191,10 @@ def estimate(
     words = prompt or DESCRIBE
     asked = current(backend) if backend is not None else connected()
     counted: dict[str, int] = {}
-    if count and asked is not None and asked.model in ids and platform.counts_tokens:
-        request = build_request(sources, words, backend=asked)
-        # Without the counter there is still the estimate; the table says which it is.
-        with suppress(BackendError, UnreadableAnswer):
-            if (tokens := asked.count_tokens(request)) is not None:
-                counted[request.model.id] = tokens
+    if count and asked is not None and platform.counts_tokens:
+        # Beside the one in use, those that were asked for: each gets the pictures once more.
+        wanted = [name for name in ids if name == asked.model or models is not None]
+        counted = _counted(asked, wanted, sources, words)
     known = [find_model(name) for name in ids]
     return estimate_request([source.size for source in sources], words, known, counted)
 
@@ -311,6 +317,29 @@ def prepare_all(
         return prepared
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _counted(
+    asked: Backend, ids: Sequence[str], sources: Sequence[SourceImage], words: str
+) -> dict[str, int]:
+    """Return the input tokens of each model that the connected service counts for.
+
+    Without the counter there is still the estimate; the table says which it is.
+    """
+    counted: dict[str, int] = {}
+    for name in ids:
+        # The practice server plays other models and counts words by a rule of thumb.
+        if name != asked.model and not (asked.name == "anthropic" and name.startswith("claude-")):
+            continue
+        try:
+            request = build_request(sources, words, model=name, backend=asked)
+            if (tokens := asked.count_tokens(request)) is not None:
+                counted[request.model.id] = tokens
+        except (LimitExceeded, ModelNotFound, AccessDenied, RequestRejected):
+            continue  # of this model alone
+        except (BackendError, UnreadableAnswer):
+            break
+    return counted
 
 
 def _is_size(value: object) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nbvision.caching import cache_in_words
 from nbvision.export import Export, Form
 from nbvision.findings import Findings
 from nbvision.markup import bundle, escape, figure, image_tag, page, plain, rich
@@ -26,12 +27,24 @@ _MOST_THUMBNAILS = 6
 class Cost:
     """US dollars, as far as they are known.
 
+    Attributes
+    ----------
+    dollars
+        What was paid; None where no price is known.
+    note
+        What else a reader should know of the price.
+    saved
+        What it would have been more without the cache; less than 0 if less.
+
+    Examples
+    --------
     >>> str(Cost(0.00423)), str(Cost(None))
     ('$0.0042', 'price not known')
     """
 
     dollars: float | None
     note: str = ""
+    saved: float | None = None
 
     def __str__(self) -> str:
         if self.dollars is None:
@@ -124,9 +137,11 @@ class Reply:
         usage = self.usage
         who = self.model if self.backend in self.model else f"{self.model} ({self.backend})"
         said = "practice answer, not a language model's · " if self.backend == "practice" else ""
+        cache = cache_in_words(usage, self.cost.saved)
         return (
             f"{said}{plain(who)} · {usage.total_input_tokens:,} tokens in, "
-            f"{usage.output_tokens:,} out · {self.cost} · {self.seconds:.1f} s"
+            f"{usage.output_tokens:,} out · {self.cost}{cache and ' · '}{cache}"
+            f" · {self.seconds:.1f} s"
         )
 
     def export(self, form: Form = "python", folder: str | Path | None = None) -> Export:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from nbvision.practice.doors import BedrockDoor, Door, House
@@ -47,7 +48,7 @@ class AnsweringDoor(Door):
         await self.do(self._answer(model_id))
 
     async def _answer(self, model_id: str) -> None:
-        self.started = time.monotonic()
+        self.started, cached_at = time.monotonic(), self.house.cache.now()
         fault = self.house.faults.take()
         raw = bytes(self.raw)
         try:
@@ -64,6 +65,8 @@ class AnsweringDoor(Door):
             return
         question = await self.house.run(self.read, body, model_id)
         del raw, body
+        cached = self.house.cache.look_up(question.prefixes, cached_at)
+        question = replace(question, cached=cached)
         is_streamed = question.is_streamed or self.is_streaming_door
         # Frames are large: thirty students wait with their requests, not with their pixels.
         async with self.house.seats:
@@ -72,6 +75,7 @@ class AnsweringDoor(Door):
                 await self._begin_stream(question)
             reply = self._changed(await self.house.run(compose, question, frames))
             del frames
+        self.house.cache.keep(question.prefixes, cached_at)
         if is_streamed:
             await self._stream(question, reply)
         else:
@@ -203,7 +207,11 @@ class InvokeDoor(BedrockDoor, AnsweringDoor):
 
     def write_whole_headers(self, question: Question, reply: Reply) -> None:
         """Set Bedrock's own counts."""
-        self.set_header("X-Amzn-Bedrock-Input-Token-Count", str(question.input_tokens))
+        self.set_header("X-Amzn-Bedrock-Input-Token-Count", str(question.fresh_tokens))
+        self.set_header("X-Amzn-Bedrock-Cache-Read-Input-Token-Count", str(question.cached.read))
+        self.set_header(
+            "X-Amzn-Bedrock-Cache-Write-Input-Token-Count", str(question.cached.written)
+        )
         self.set_header("X-Amzn-Bedrock-Output-Token-Count", str(reply.output_tokens))
         self.set_header("X-Amzn-Bedrock-Invocation-Latency", str(self.milliseconds()))
 
@@ -233,7 +241,9 @@ class InvokeStreamDoor(InvokeDoor):
             if event["type"] == "message_stop":
                 latency = self.milliseconds()
                 event["amazon-bedrock-invocationMetrics"] = {
-                    "inputTokenCount": question.input_tokens,
+                    "inputTokenCount": question.fresh_tokens,
+                    "cacheReadInputTokenCount": question.cached.read,
+                    "cacheWriteInputTokenCount": question.cached.written,
                     "outputTokenCount": reply.output_tokens,
                     "invocationLatency": latency,
                     "firstByteLatency": max(1, latency // 4),

@@ -19,6 +19,7 @@ from nbvision.practice.arrivals import Arrival, Arrivals
 from nbvision.practice.ordered_faults import Faults
 from nbvision.practice.places import API, BEDROCK, Place
 from nbvision.practice.played_models import find_model, model_info, models
+from nbvision.practice.prompt_cache import PromptCache
 from nbvision.practice.questions import API_VERSIONS
 from nbvision.practice.rejections import Rejected, api_error, aws_error
 from nbvision.practice.workshop import Workshop
@@ -56,6 +57,7 @@ class House:
     workshop: Workshop
     arrivals: Arrivals = field(default_factory=Arrivals)
     faults: Faults = field(default_factory=Faults)
+    cache: PromptCache = field(default_factory=PromptCache)
     works: set["asyncio.Task[None]"] = field(default_factory=set)
     seats: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SEATS))
     held_bytes: int = 0

@@ -115,6 +115,16 @@ class PlayedModel:
         )
 
     @property
+    def cache_minimum(self) -> int:
+        """Tokens that a prefix has at least before it is kept (prompt-caching, 2026)."""
+        if self.generation >= (4, 8):
+            is_first_sonnet = (self.family, self.generation) == ("sonnet", (5, 0))
+            return 1024 if is_first_sonnet or self.generation == (4, 8) else 512
+        if self.generation == (4, 7):
+            return 2048
+        return 1024 if self.family == "sonnet" else 4096
+
+    @property
     def images_per_request(self) -> int:
         """How many pictures one request may hold."""
         return 600 if self.context_tokens > 200_000 else 100  # noqa: PLR2004 - the documented step

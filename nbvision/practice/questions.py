@@ -19,6 +19,7 @@ from nbvision.practice.played_models import (
     is_inference_profile,
     is_spelled_for,
 )
+from nbvision.practice.prompt_cache import NOTHING_CACHED, Cached, Prefix, read_prefixes
 from nbvision.practice.rejections import Rejected
 
 __all__ = ["Question", "parse_json", "read_question"]
@@ -53,6 +54,10 @@ class Question:
         Patches plus an approximation of the words.
     thinking
         ``"summarized"`` or ``"omitted"``: what is shown of thinking; None if none was asked for.
+    prefixes
+        The request's beginnings, block by block, if any block is marked to be kept.
+    cached
+        What the cache has served of it, and will keep.
     """
 
     model: PlayedModel
@@ -64,6 +69,13 @@ class Question:
     is_streamed: bool
     input_tokens: int
     thinking: str | None = None
+    prefixes: tuple[Prefix, ...] = ()
+    cached: Cached = NOTHING_CACHED
+
+    @property
+    def fresh_tokens(self) -> int:
+        """Input neither read from the cache nor written to it: what ``input_tokens`` says."""
+        return self.input_tokens - self.cached.read - self.cached.written
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
@@ -137,6 +149,7 @@ def read_question(
         is_streamed,
         tokens,
         thinking,
+        _prefixes(body, where, content, model),
     )
 
 
@@ -293,11 +306,26 @@ def _input_tokens(
     content: Content, system: str, body: Mapping[str, Any], model: PlayedModel
 ) -> int:
     """Return patches plus words; the words are a stated approximation: 4 bytes a token."""
-    seen = (visual_tokens(resized_size(p.size, model.tier)) for p in content.pictures)
+    seen = _visual_tokens(content, model).values()
     written = content.characters + len(system.encode())
     written += sum(len(json.dumps(tool)) for tool in body.get("tools") or ())
+    return sum(seen) + _OVERHEAD_TOKENS + _words_as_tokens(written, model)
+
+
+def _prefixes(
+    body: Mapping[str, Any], where: Place, content: Content, model: PlayedModel
+) -> tuple[Prefix, ...]:
+    seen = _visual_tokens(content, model)
+    return read_prefixes(body, model, where.name, seen, lambda n: _words_as_tokens(n, model))
+
+
+def _visual_tokens(content: Content, model: PlayedModel) -> dict[str, int]:
+    return {p.place: visual_tokens(resized_size(p.size, model.tier)) for p in content.pictures}
+
+
+def _words_as_tokens(count_bytes: int, model: PlayedModel) -> int:
     factor = _NEW_TOKENIZER if model.is_new else 1.0
-    return sum(seen) + _OVERHEAD_TOKENS + math.ceil(written / _BYTES_A_TOKEN * factor)
+    return math.ceil(count_bytes / _BYTES_A_TOKEN * factor)
 
 
 def _max_tokens(body: Mapping[str, Any], model: PlayedModel) -> int:

@@ -87,17 +87,25 @@ class Reply:
 def pictures_in_question(question: Question) -> list[Picture]:
     """Return the pictures that the answer is about, at most twenty.
 
-    Those of the last message with pictures, or all if the words name an earlier one.
+    The one that the words name, if they name one; else those of the last message with pictures,
+    or all if the words name an earlier one.
     """
     pictures = question.content.pictures
     if not pictures:
         return []
     prompt = question.content.prompt.lower()
     last = pictures[-1].turn
+    called = [p for p in pictures if _names(prompt, p.label)]
+    if len(called) == 1:
+        return called
     earlier = (p.label.lower() for p in pictures if p.turn != last)
     if any(label and label in prompt for label in earlier):
         return pictures[:_MOST_FRAMES]
     return [picture for picture in pictures if picture.turn == last][:_MOST_FRAMES]
+
+
+def _names(prompt: str, label: str) -> bool:
+    return bool(label) and re.search(rf"\b{re.escape(label.lower())}(?!\w)", prompt) is not None
 
 
 def compose(question: Question, frames: Sequence["np.ndarray"]) -> Reply:
@@ -141,14 +149,14 @@ def message(question: Question, reply: Reply) -> dict[str, Any]:
         "stop_reason": reply.stop_reason,
         "stop_sequence": reply.stop_sequence,
         "stop_details": reply.stop_details,
-        "usage": _usage(question.input_tokens, reply.output_tokens, reply.thinking_tokens),
+        "usage": _usage(question, reply.output_tokens, reply.thinking_tokens),
     }
 
 
 def begin(question: Question) -> Iterator[dict[str, Any]]:
     """Yield the events before anything is known of the answer."""
     start = message(question, Reply(None)) | {"stop_reason": None}
-    start["usage"] = _usage(question.input_tokens, 1)
+    start["usage"] = _usage(question, 1)
     yield {"type": "message_start", "message": start}
     yield {"type": "ping"}
 
@@ -186,9 +194,9 @@ def finish(question: Question, reply: Reply) -> Iterator[dict[str, Any]]:
             "stop_details": reply.stop_details,
         },
         "usage": {
-            "input_tokens": question.input_tokens,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
+            "input_tokens": question.fresh_tokens,
+            "cache_creation_input_tokens": question.cached.written,
+            "cache_read_input_tokens": question.cached.read,
             "output_tokens": reply.output_tokens,
             "output_tokens_details": {"thinking_tokens": reply.thinking_tokens},
         },
@@ -232,12 +240,16 @@ def _signature() -> str:
     return base64.b64encode(b"practice" + secrets.token_bytes(24)).decode("ascii")
 
 
-def _usage(input_tokens: int, output_tokens: int, thinking_tokens: int = 0) -> dict[str, Any]:
+def _usage(question: Question, output_tokens: int, thinking_tokens: int = 0) -> dict[str, Any]:
+    cached = question.cached
     return {
-        "input_tokens": input_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
-        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "input_tokens": question.fresh_tokens,
+        "cache_creation_input_tokens": cached.written,
+        "cache_read_input_tokens": cached.read,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": cached.written_5m,
+            "ephemeral_1h_input_tokens": cached.written_1h,
+        },
         "output_tokens": output_tokens,
         "output_tokens_details": {"thinking_tokens": thinking_tokens},
         "service_tier": "standard",
