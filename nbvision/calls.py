@@ -20,11 +20,10 @@ from typing import Any
 from nbvision.backends import Backend
 from nbvision.errors import RequestError, UnreadableAnswer
 from nbvision.exchange import How, exchange, found_in
-from nbvision.geometry import Fit
-from nbvision.images import open_image
-from nbvision.inspection import as_list
+from nbvision.given import as_list, given_image
 from nbvision.json_reader import read_json
 from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
+from nbvision.referenced import frame_of, require_seen
 from nbvision.request import takes_schema
 from nbvision.results import Detections, Reply
 
@@ -47,7 +46,8 @@ def describe(
     Parameters
     ----------
     image
-        Anything `open_image` takes, or a list of such.
+        Anything `open_image` takes, what `prepare`, `upload` or `remote_image` returns, or a
+        list of such, mixed as you like.
     prompt
         The words; "Describe this image." by default.
     model
@@ -100,7 +100,7 @@ def compare(
     Parameters
     ----------
     images
-        Two or more pictures, each anything `open_image` takes.
+        Two or more pictures, each anything `describe` takes.
     prompt
         The words; "How are these images different?" by default.
     model, system, max_tokens, effort, backend, on_text
@@ -148,8 +148,9 @@ def locate(
     Parameters
     ----------
     image
-        One picture, anything `open_image` takes. For a crop made with `SourceImage.crop`
-        the boxes are in pixels of the picture it was cropped from.
+        One picture, anything `describe` takes but a remote one: its size is not known. For a
+        crop made with `SourceImage.crop` the boxes are in pixels of the picture it was cropped
+        from.
     subject
         What to find: ``"every window"``.
     model, system, max_tokens, effort, backend, on_text
@@ -182,12 +183,12 @@ def locate(
     if not str(subject).strip():
         raise RequestError("nothing to locate", cure='say what: nv.locate(image, "every window")')
     how = How.of(backend, model, system, max_tokens, effort, on_text)
-    source = open_image(as_list(image)[0])
+    given = require_seen(given_image(as_list(image)[0]))
     schema_is_sent = takes_schema(how.model, how.backend.platform)
     # The frame's size belongs in the words, and it is known from numbers alone.
-    frame = Fit.of(source.size, how.model.tier).resized
+    frame = frame_of(given, how.model.tier)
     words = locate_prompt(subject, *frame, schema_is_sent=schema_is_sent)
-    reply = exchange(source, words, "locate", how, BOXES_SCHEMA if schema_is_sent else None)
+    reply = exchange(given, words, "locate", how, BOXES_SCHEMA if schema_is_sent else None)
     return found_in(reply, reply.request.images[0])
 
 
@@ -208,7 +209,7 @@ def ask(
     Parameters
     ----------
     images
-        One picture or a list, each anything `open_image` takes.
+        One picture or a list, each anything `describe` takes.
     prompt
         The words.
     schema

@@ -30,6 +30,8 @@ class Platform:
         Whether an image block may say ``oversized_image``.
     structured_outputs, counts_tokens, counts_documents_as_images
         What it can do, and what it counts.
+    files_beta
+        The beta header that its files want; empty where they are generally available.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Platform:
     structured_outputs: bool = False
     counts_tokens: bool = False
     counts_documents_as_images: bool = False
+    files_beta: str = ""
 
 
 def find_platform(name: str) -> Platform:

@@ -2,13 +2,16 @@
 
 from nbvision.backends.connection import connect, connected, current
 from nbvision.backends.protocol import Answer, Backend, EventStream, OnWait, StopSignal
+from nbvision.backends.shelves import Shelf, StoredFile
 
 __all__ = [
     "Answer",
     "Backend",
     "EventStream",
     "OnWait",
+    "Shelf",
     "StopSignal",
+    "StoredFile",
     "connect",
     "connected",
     "current",

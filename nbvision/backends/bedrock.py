@@ -138,6 +138,10 @@ class BedrockBackend:
         """Return None: counting here refuses many models, so an estimate is shown instead."""
         return None
 
+    @property
+    def files(self) -> None:
+        """None: no files are kept here."""
+
     def close(self) -> None:
         """Close the connections; the backend cannot be asked again."""
         self._finish()

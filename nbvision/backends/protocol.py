@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from nbvision.backends.shelves import Shelf
 from nbvision.errors import BackendError, Interrupted, NbvisionError, NotConnected, TimedOut
 from nbvision.markup import bundle, escape, rich
 from nbvision.platforms import Platform
@@ -239,6 +240,10 @@ class Backend(Protocol):
 
     def count_tokens(self, request: Request) -> int | None:
         """Return the input tokens as the service counts them; None where it cannot."""
+
+    @property
+    def files(self) -> Shelf | None:
+        """Where pictures can be stored; None where the place takes no files."""
 
     def close(self) -> None:
         """Close the connections."""

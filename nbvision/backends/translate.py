@@ -53,6 +53,7 @@ _BY_STATUS: Mapping[int, type[BackendError]] = {
 }
 _MONEY = re.compile(r"usage limit|\bspend|credit balance|monthly|\bbilling|per day", re.IGNORECASE)
 _NO_MODEL = re.compile(r"model identifier is invalid|on-demand throughput", re.IGNORECASE)
+_NO_FILE = re.compile(r"(?i)\bfile\b[^\n]{0,200}(?:not found|expired|deleted|not exist)")
 _CURES: Mapping[type[BackendError], str] = {
     AccessDenied: "check the key or role, and that it may use this model",
     ModelNotFound: "check the model's id and region; nv.models() lists the known ones. "
@@ -111,12 +112,15 @@ def from_status(
         error_type = SpendLimitReached
     if error_type is RequestRejected and _NO_MODEL.search(message):
         error_type = ModelNotFound
+    cure = _CURES.get(error_type, "")
+    if status in {400, 404} and _NO_FILE.search(message[:2000]):
+        error_type, cure = RequestRejected, "upload the picture again: nv.upload(image)"
     words = plain(message)[:1000].strip() or "no reason given"
     wait = f"; it asks to wait {retry_after_seconds:.0f} s" if retry_after_seconds else ""
     named = f" (request {plain(request_id)[:80]})" if request_id else ""
     return error_type(
         f"{words}{wait} [status {status}]{named}",
-        cure=_CURES.get(error_type, ""),
+        cure=cure,
         status=status,
         request_id=request_id,
         may_have_been_billed=status in {408, 424, 500, 502, 504},
