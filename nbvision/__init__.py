@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
     from nbvision.matching import match_boxes
     from nbvision.prepared import PreparedImage
+    from nbvision.referenced import RemoteImage, UploadedImage, remote_image
     from nbvision.request import Request
     from nbvision.results import Detections, Reply
+    from nbvision.uploading import delete_files, files, upload
     from nbvision.widgets.ask_panel import AskPanel
     from nbvision.widgets.box_editor import BoxEditor
     from nbvision.widgets.conversation_panel import ConversationPanel
@@ -57,8 +59,10 @@ _HOMES = {
     "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
     "matching": ["match_boxes"],
     "prepared": ["PreparedImage"],
+    "referenced": ["RemoteImage", "UploadedImage", "remote_image"],
     "request": ["Request"],
     "results": ["Detections", "Reply"],
+    "uploading": ["delete_files", "files", "upload"],
     "widgets.ask_panel": ["AskPanel"],
     "widgets.box_editor": ["BoxEditor"],
     "widgets.conversation_panel": ["ConversationPanel"],
@@ -86,19 +90,23 @@ __all__ = [
     "Point",
     "PreparedImage",
     "PreviewPanel",
+    "RemoteImage",
     "Reply",
     "Request",
     "Size",
     "SourceImage",
     "Tier",
+    "UploadedImage",
     "Workbench",
     "ask",
     "build_request",
     "check",
     "compare",
     "connect",
+    "delete_files",
     "describe",
     "estimate",
+    "files",
     "find_model",
     "fit",
     "freeze_widgets",
@@ -108,7 +116,9 @@ __all__ = [
     "open_image",
     "prepare",
     "preview",
+    "remote_image",
     "samples",
+    "upload",
 ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nbvision.backends import Backend, current
+from nbvision.backends import Backend, current, held_by
 from nbvision.box_reader import read_boxes
 from nbvision.catalogue import Model, find_model, model_cost
 from nbvision.findings import Findings
@@ -87,7 +87,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         system=how.system or "",
         task=task,
         earlier=len(sent),
-        held_by=how.backend.files.held_by if how.backend.files else "",
+        held_by=held_by(how.backend),
     )
     require_sendable(findings)
     side_limit = side_limit_of(len(sent) + len(given))

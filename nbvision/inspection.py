@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from nbvision.backends import Backend, connected, current
+from nbvision.backends import Backend, connected, current, held_by
 from nbvision.catalogue import DEFAULT_MODEL, Model, find_model
 from nbvision.errors import BackendError, RequestError, UnreadableAnswer
 from nbvision.estimating import Estimate, estimate_request
@@ -287,8 +287,7 @@ def _size_of(image: GivenImage) -> Size | None:
 
 def _held_by(backend: Backend | None) -> str:
     """Return where the asked service's files lie; empty if nobody is connected."""
-    asked = current(backend) if backend is not None else connected()
-    return asked.files.held_by if asked is not None and asked.files is not None else ""
+    return held_by(current(backend) if backend is not None else connected())
 
 
 def _is_size(value: object) -> bool:

@@ -108,11 +108,15 @@ class PreparedImage:
             f"{len(self.data) / 1000:.0f} kB, {self.visual_tokens} visual tokens)"
         )
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        words = (
+    def in_words(self) -> str:
+        """Return what it is made from, and what is sent of it, as one line."""
+        return (
             f"{self.source.source}: {self.fit.original} px sent as {self.fit.resized} px, "
             f"{self.media_type}, {len(self.data) / 1000:.0f} kB, {self.visual_tokens} visual tokens"
         )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        words = self.in_words()
         # A notebook keeps its outputs: it gets a picture of the frame, not the frame's bytes.
         small = self.pixels
         small.thumbnail((1000, 1000))

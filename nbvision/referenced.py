@@ -62,6 +62,11 @@ class UploadedImage(PreparedImage):
         """Whether the service has deleted it by now, by this machine's clock."""
         return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
 
+    def in_words(self) -> str:
+        """Return what is said of it as prepared, and where it lies."""
+        until = f" until {self.expires_at:%Y-%m-%d %H:%M} UTC" if self.expires_at else ""
+        return f"{PreparedImage.in_words(self)}; file {self.file_id} at {self.held_by}{until}"
+
     def __repr__(self) -> str:
         return f"UploadedImage({self.file_id!r}, {self.fit.original} → {self.fit.resized})"
 

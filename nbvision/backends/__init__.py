@@ -1,7 +1,7 @@
 """Who answers: one door each for the Anthropic API, Amazon Bedrock and the practice server."""
 
 from nbvision.backends.connection import connect, connected, current
-from nbvision.backends.protocol import Answer, Backend, EventStream, OnWait, StopSignal
+from nbvision.backends.protocol import Answer, Backend, EventStream, OnWait, StopSignal, held_by
 from nbvision.backends.shelves import Shelf, StoredFile
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "connect",
     "connected",
     "current",
+    "held_by",
 ]

@@ -20,6 +20,7 @@ __all__ = [
     "EventStream",
     "OnWait",
     "StopSignal",
+    "held_by",
     "introduction",
     "require_open",
     "shielded",
@@ -257,6 +258,13 @@ def introduction(backend: Backend) -> dict[str, str]:
         f"<br><small>{escape(backend.why)}</small></div>"
     )
     return bundle(words, markup=markup)
+
+
+def held_by(backend: Backend | None) -> str:
+    """Return where a backend's files lie; empty if it has none, or nobody is connected."""
+    # What only streams is taken as a backend too.
+    shelf: Shelf | None = getattr(backend, "files", None)
+    return "" if shelf is None else shelf.held_by
 
 
 def require_open(*, is_closed: bool, name: str) -> None:

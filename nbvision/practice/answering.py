@@ -63,7 +63,12 @@ class AnsweringDoor(Door):
             return
         version = self.request.headers.get("anthropic-version", "")
         question = await self.house.run(
-            read_question, body, self.place, version=version, model_id=model_id
+            read_question,
+            body,
+            self.place,
+            version=version,
+            model_id=model_id,
+            files=self.house.files,
         )
         del raw, body
         is_streamed = question.is_streamed or self.is_streaming_door
