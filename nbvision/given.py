@@ -12,7 +12,7 @@ from nbvision.errors import RequestError
 from nbvision.images import open_image
 from nbvision.platforms import Platform
 from nbvision.prepared import PreparedImage, prepare_image
-from nbvision.referenced import GivenImage, RemoteImage, SentImage, require_seen
+from nbvision.referenced import GivenImage, RemoteImage, SentImage, StoredFile, require_seen
 from nbvision.source_image import SourceImage
 
 __all__ = ["as_list", "given_image", "given_images", "prepare_all", "seen_image"]
@@ -39,6 +39,8 @@ def given_image(image: object) -> GivenImage:
     ------
     ImageError
         If it cannot be opened.
+    RequestError
+        If it is only a row of `files`.
 
     Examples
     --------
@@ -47,6 +49,12 @@ def given_image(image: object) -> GivenImage:
     >>> given_image(samples.shapes).format, given_image(remote_image("https://example.org/a.png"))
     ('PNG', RemoteImage('example.org/a.png'))
     """
+    if isinstance(image, StoredFile):
+        raise RequestError(
+            f"{image!r} is a file there, and nothing is known here of the picture in it",
+            limit="pictures, and what nv.upload returns for them",
+            cure="give nv.upload the picture: what lies there already is found, not sent again",
+        )
     return image if isinstance(image, PreparedImage | RemoteImage) else open_image(image)
 
 

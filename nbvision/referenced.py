@@ -6,6 +6,7 @@ has seen it, and nothing is known of its size.
 """
 
 import ipaddress
+import math
 import re
 import socket
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ __all__ = [
     "GivenImage",
     "RemoteImage",
     "SentImage",
+    "StoredFile",
     "UploadedImage",
     "frame_of",
     "remote_image",
@@ -94,6 +96,40 @@ class RemoteImage:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         words = f"A picture at {self.source}, which the service fetches; nobody here has seen it."
         return bundle(words, markup=rich(f"<div>{escape(words)}</div>"))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StoredFile:
+    """A file that lies at a service; a row of `files`.
+
+    Attributes
+    ----------
+    id
+        The service's name for it.
+    name
+        What it was called when it was uploaded.
+    media_type, size_bytes
+        What it is.
+    created_at, expires_at
+        In UTC; it is deleted at ``expires_at``, or never if that is None.
+    """
+
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    created_at: datetime
+    expires_at: datetime | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        """How long it will be there, by this machine's clock."""
+        if self.expires_at is None:
+            return math.inf
+        return (self.expires_at - datetime.now(UTC)).total_seconds()
+
+    def __repr__(self) -> str:
+        return f"StoredFile({plain(self.id)[:80]!r}, {plain(self.name)[:120]!r})"
 
 
 SentImage = PreparedImage | RemoteImage
@@ -198,11 +234,12 @@ def require_seen(image: GivenImage) -> SourceImage | PreparedImage:
 
 
 def _parts(url: str) -> SplitResult:
-    parts = None
+    parts = urlsplit("")
     with suppress(ValueError):
-        parts = urlsplit(url)
-        _ = parts.port
-    if parts is None or not parts.hostname:
+        found = urlsplit(url)
+        _ = found.port
+        parts = found
+    if not parts.hostname:
         raise UnsafeSource("an address that cannot be read", cure='write it in full: "https://…"')
     if parts.scheme != "https":
         raise UnsafeSource(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, overload
 
-from nbvision.backends import Backend, Shelf, StoredFile, current
+from nbvision.backends import Backend, Shelf, current
 from nbvision.catalogue import Model, find_model
 from nbvision.errors import RequestError, UnreadableAnswer
 from nbvision.findings import Findings
@@ -21,7 +21,7 @@ from nbvision.live import LiveText
 from nbvision.markup import bundle, one_line, table
 from nbvision.preflight import require_sendable
 from nbvision.prepared import PreparedImage, side_limit_of
-from nbvision.referenced import GivenImage, UploadedImage, require_seen
+from nbvision.referenced import GivenImage, StoredFile, UploadedImage, require_seen
 from nbvision.sent_checks import Asked, of_sent
 
 __all__ = ["FileTable", "delete_files", "files", "upload"]
@@ -38,9 +38,9 @@ _CLOCKS_DIFFER_SECONDS = 300.0
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 _lock = threading.Lock()
-# What this kernel has stored or found, by place and id; a place that is not in it has not
-# been listed yet.
+# What this kernel has stored or found, by place and id; and the places it has listed.
 _known: dict[str, dict[str, StoredFile]] = {}
+_listed: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -304,11 +304,12 @@ def _found(
 ) -> dict[str, StoredFile]:
     """Return what is there already, by name: the same bytes, for about as long."""
     with _lock:
-        is_listed = shelf.held_by in _known
+        is_listed = shelf.held_by in _listed
     if not is_listed:
         rows, _ = shelf.pages(_MOST_LISTED)
         _remember(shelf.held_by, [row for row in rows if row.name.startswith(_PREFIX)])
     with _lock:
+        _listed.add(shelf.held_by)
         candidates = [row for row in _known.get(shelf.held_by, {}).values() if row.name in wanted]
     if is_listed and candidates:
         # Somebody may have deleted one since.
@@ -325,7 +326,7 @@ def _is_same(row: StoredFile, image: PreparedImage, expires_in: int | None) -> b
     if expires_in is None or row.expires_at is None:
         return expires_in is None and row.expires_at is None
     longest = expires_in + _CLOCKS_DIFFER_SECONDS
-    return _LEFT_AT_LEAST * expires_in <= row.seconds_left() <= longest
+    return _LEFT_AT_LEAST * expires_in <= row.seconds_left <= longest
 
 
 def _stored(
@@ -388,7 +389,7 @@ def _forget(held_by: str, ids: Iterable[str]) -> None:
 
 def _unlist(held_by: str) -> None:
     with _lock:
-        _known.pop(held_by, None)
+        _listed.discard(held_by)
 
 
 def _ids_of(files: object, held_by: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from nbvision.backends.connection import connect, connected, current
 from nbvision.backends.protocol import Answer, Backend, EventStream, OnWait, StopSignal, held_by
-from nbvision.backends.shelves import Shelf, StoredFile
+from nbvision.backends.shelves import Shelf
 
 __all__ = [
     "Answer",
@@ -11,7 +11,6 @@ __all__ = [
     "OnWait",
     "Shelf",
     "StopSignal",
-    "StoredFile",
     "connect",
     "connected",
     "current",

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from nbvision.backends.shelves import StoredFile
 from nbvision.errors import (
     BackendError,
     ConnectionLost,
@@ -18,6 +17,7 @@ from nbvision.errors import (
     RequestRejected,
     UnreadableAnswer,
 )
+from nbvision.referenced import StoredFile
 
 __all__ = ["FileShelf"]
 
@@ -107,11 +107,13 @@ class FileShelf:
     def delete(self, file_id: str) -> bool:
         """Delete a file; return whether it was still there."""
         try:
-            self._said(lambda: self._files.delete(file_id, **self._options()))
+            said = self._said(lambda: self._files.delete(file_id, **self._options()))
         except BackendError as error:
             if error.status != 404:  # noqa: PLR2004 - not found, so that it is gone
                 raise
             return False
+        if not isinstance(said, Mapping) or said.get("id") != file_id:
+            raise _unreadable("no word of the file that was to be deleted")
         return True
 
     def _page(self, **query: Any) -> Any:
@@ -190,8 +192,10 @@ def _stored(row: object) -> StoredFile:
     found: Mapping[str, Any] = row if isinstance(row, Mapping) else {}
     texts = [found.get(name) for name in ("id", "filename", "mime_type", "created_at")]
     size = found.get("size_bytes")
-    if type(size) is not int or not all(
-        isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts
+    if (
+        type(size) is not int
+        or size < 0
+        or not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts)
     ):
         raise _unreadable("a file without its id, name, type, size or date")
     file_id, name, media_type, created = (str(text) for text in texts)
