@@ -144,7 +144,7 @@ class Conversation:
         prompt
             The words.
         *images
-            Each anything `open_image` takes, or a list of such.
+            Each anything `describe` takes, or a list of such.
         backend
             Who answers this turn, if it is not who answers the others.
         on_text
@@ -176,7 +176,7 @@ class Conversation:
         subject
             What to find: ``"every window"``.
         image
-            A new picture, anything `open_image` takes; it becomes the last one.
+            A new picture, anything `nbvision.locate` takes; it becomes the last one.
         image_number
             Otherwise which one, counted from 1 as the labels are; by default the last.
         backend, on_text

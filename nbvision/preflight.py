@@ -5,8 +5,9 @@ to refuse. The rules and figures are those of "Vision", "Coordinates and boundin
 "API overview" (platform.claude.com/docs, copies of August to October 2026).
 
 What they warn of and cannot happen here is not looked for: nbvision encodes every picture in
-a format and size that is taken, always sends its bytes, puts pictures before words, labels
-two or more, and has no sampling parameters, forced tools, prefill or thinking budgets.
+a format and size that is taken, makes the frame smaller where there are many, puts pictures
+before words, labels two or more, and has no sampling parameters, forced tools, prefill or
+thinking budgets.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -139,8 +140,9 @@ def _of_request(
     if expected > allowed:
         value = f"about {expected / 1e6:.0f} MB in one request"
         limit = f"{allowed / 1e6:.0f} MB on {platform.name}"
-        cure = "send fewer pictures at once: finding.fix() returns them in groups"
-        groups = partial(_in_groups, images, max(1, int(count * allowed / expected)))
+        upload = "name them instead: nv.upload; or " if "file" in platform.source_types else ""
+        cure = f"{upload}send fewer pictures at once: finding.fix() returns them in groups"
+        groups = partial(_in_groups, images[earlier:], max(1, int(count * allowed / expected)))
         yield Finding("request-size", "warn", value, limit, cure, None, groups)
 
 

@@ -85,6 +85,9 @@ class RemoteImage:
 
     url: str
 
+    def __post_init__(self) -> None:
+        _require_fetchable(self.url)
+
     @property
     def source(self) -> str:
         """Where it is, short and safe to show: a query may hold a signature."""
@@ -161,22 +164,6 @@ def remote_image(url: str) -> RemoteImage:
     >>> remote_image("https://example.org/door.jpg?signature=abc")
     RemoteImage('example.org/door.jpg?…')
     """
-    if not isinstance(url, str):
-        raise UnsafeSource(
-            f"an address that is a {type(url).__name__}",
-            limit="text: https://…",
-            cure="pictures that are here already need no address: give them as they are",
-        )
-    if len(url) > _LONGEST_ADDRESS:
-        raise UnsafeSource(
-            f"an address of {len(url):,} characters", limit=f"{_LONGEST_ADDRESS:,} characters"
-        )
-    if not url.isprintable() or " " in url or "\\" in url:
-        raise UnsafeSource(
-            "an address with a space, a backslash or a character that cannot be seen",
-            cure="copy it again, or percent-encode it",
-        )
-    _require_public(_parts(url))
     return RemoteImage(url)
 
 
@@ -231,6 +218,26 @@ def require_seen(image: GivenImage) -> SourceImage | PreparedImage:
             cure="fetch it here: nv.open_image(url)",
         )
     return image
+
+
+def _require_fetchable(url: object) -> None:
+    """Refuse what a service could not fetch, or should not be told."""
+    if not isinstance(url, str):
+        raise UnsafeSource(
+            f"an address that is a {type(url).__name__}",
+            limit="text: https://…",
+            cure="pictures that are here already need no address: give them as they are",
+        )
+    if len(url) > _LONGEST_ADDRESS:
+        raise UnsafeSource(
+            f"an address of {len(url):,} characters", limit=f"{_LONGEST_ADDRESS:,} characters"
+        )
+    if not url.isprintable() or " " in url or "\\" in url:
+        raise UnsafeSource(
+            "an address with a space, a backslash or a character that cannot be seen",
+            cure="copy it again, or percent-encode it",
+        )
+    _require_public(_parts(url))
 
 
 def _parts(url: str) -> SplitResult:

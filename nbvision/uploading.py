@@ -1,7 +1,8 @@
 """Pictures stored at the service once, and named in any number of requests after that.
 
 What is uploaded is what would be sent: prepared for a model, byte for byte. It is found again
-by its content, in this kernel and in later ones, because its name there is the bytes' hash.
+by its content, in this kernel and in later ones, because its name there is the bytes' hash;
+whoever may store files in the same workspace is trusted not to misname them.
 """
 
 import re

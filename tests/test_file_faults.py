@@ -144,6 +144,9 @@ def test_a_file_that_is_gone_is_no_error_to_delete() -> None:
     "wrong",
     [
         {"id": None},
+        {"id": "../models"},
+        {"id": "\x1b[31mfile"},
+        {"id": ""},
         {"filename": "x" * 5000},
         {"size_bytes": True},
         {"size_bytes": -1},

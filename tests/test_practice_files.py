@@ -175,7 +175,7 @@ def test_memory_is_bounded(client: Anthropic, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_upload_has_a_largest_size(client: Anthropic, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert FilesDoor.place.body_limit_bytes == 64_000_000
+    assert FilesDoor.place.body_limit_bytes == 32_000_000
     monkeypatch.setattr(FilesDoor, "place", replace(FilesDoor.place, body_limit_bytes=1000))
     with pytest.raises(anthropic.APIStatusError) as caught:
         client.files.upload(file=("a.png", DATA, "image/png"))

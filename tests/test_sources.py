@@ -194,6 +194,8 @@ def test_exactly_the_frames_a_model_leaves_alone_are_taken(
     ],
 )
 def test_an_address_the_service_could_not_or_should_not_fetch_is_refused(url: Any) -> None:
+    with pytest.raises(UnsafeSource):
+        nv.RemoteImage(url)
     with pytest.raises(UnsafeSource) as caught:
         nv.remote_image(url)
     assert caught.value.limit or caught.value.cure

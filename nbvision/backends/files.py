@@ -4,6 +4,7 @@ Nothing here is billed. What is refused before it is stored is sent again; an up
 outcome is unknown is not, since it may have been stored, and the next one finds it by name.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ _IDS_AT_ONCE = 100
 _SILENCE_SECONDS = 60.0
 _WHOLE_REPLY_SECONDS = 120.0
 _LONGEST_TEXT = 1000
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 
 class Ask(Protocol):
@@ -89,7 +91,7 @@ class FileShelf:
         found: list[StoredFile] = []
         for first in range(0, len(ids), _IDS_AT_ONCE):
             found += _rows(self._page(ids=list(ids[first : first + _IDS_AT_ONCE])))
-        return found
+        return [row for row in found if row.id in ids]
 
     def pages(self, most: int) -> tuple[list[StoredFile], bool]:
         """Return the newest files, no more than so many, and whether there are more."""
@@ -192,13 +194,12 @@ def _stored(row: object) -> StoredFile:
     found: Mapping[str, Any] = row if isinstance(row, Mapping) else {}
     texts = [found.get(name) for name in ("id", "filename", "mime_type", "created_at")]
     size = found.get("size_bytes")
-    if (
-        type(size) is not int
-        or size < 0
-        or not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts)
-    ):
+    is_whole = all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts)
+    if type(size) is not int or size < 0 or not is_whole:
         raise _unreadable("a file without its id, name, type, size or date")
     file_id, name, media_type, created = (str(text) for text in texts)
+    if not _ID.fullmatch(file_id):
+        raise _unreadable("a file whose id cannot stand in an address")
     ends = found.get("expires_at")
     return StoredFile(
         file_id, name, media_type, size, _moment(created), None if ends is None else _moment(ends)

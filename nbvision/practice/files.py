@@ -1,24 +1,22 @@
-"""The doors of the Files API: upload, list, look at, delete."""
+"""The doors of the Files API: upload, list, look at, delete.
 
-from dataclasses import replace
+A file may be as large as a request, 32 MB: pictures are smaller, and memory is the kernel's.
+The service takes 500 MB.
+"""
 
 from tornado.httputil import HTTPFile, HTTPInputError, parse_multipart_form_data
 
 from nbvision.practice.doors import Door
-from nbvision.practice.places import API
 from nbvision.practice.rejections import Rejected
 from nbvision.practice.stored_files import as_seconds
 
 __all__ = ["FileContentDoor", "FileDoor", "FilesDoor"]
 
-_UPLOADS = replace(API, body_limit_bytes=64_000_000)  # the service takes 500 MB
 _FORM = "multipart/form-data"
 
 
 class FilesDoor(Door):
     """``POST /v1/files`` and ``GET /v1/files``."""
-
-    place = _UPLOADS
 
     def check_content_type(self, taken: tuple[str, ...]) -> None:  # noqa: ARG002 - the base's
         """Take forms: files travel in no other way."""
