@@ -132,8 +132,8 @@ def upload(
 ) -> UploadedImage | list[UploadedImage]:
     """Store a picture at the service, to be named instead of sent again; or a list of them.
 
-    It is prepared for the model first; more than 20 at once are prepared as one request with
-    all of them wants it. What is there already, with the same bytes and for about as long, is
+    It is prepared for the model first; of more than 20 at once, each is prepared as a request
+    with all of them wants it. What is there already, with the same bytes and for about as long, is
     found and not stored again. An interrupt keeps those that are done.
 
     Parameters
@@ -177,15 +177,13 @@ def upload(
     known = find_model(model or asked.model)
     given = [require_seen(given_image(one)) for one in as_list(image)]
     with LiveText(f"files of {asked.name}") as live:
-        wanted = _prepared(given, Asked(known, asked.platform), live)
-        names = [_name_of(picture) for picture in wanted]
-        found = _found(shelf, dict(zip(names, wanted, strict=True)), expires_in)
-        missing = {n: p for n, p in zip(names, wanted, strict=True) if n not in found}
+        # In the order that was asked for; the same content twice is stored once.
+        named = [(_name_of(p), p) for p in _prepared(given, Asked(known, asked.platform), live)]
+        wanted = dict(named)
+        found = _found(shelf, wanted, expires_in)
+        missing = {name: image for name, image in wanted.items() if name not in found}
         found |= _stored(shelf, missing, expires_in, live)
-    uploaded = [
-        _uploaded(picture, found[name], shelf.held_by)
-        for name, picture in zip(names, wanted, strict=True)
-    ]
+    uploaded = [_uploaded(picture, found[name], shelf.held_by) for name, picture in named]
     return uploaded if isinstance(image, list | tuple) else uploaded[0]
 
 

@@ -12,7 +12,7 @@ from doors import asked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from wire import answer_well
+from wire import Answer, answer_well
 
 import nbvision as nv
 from nbvision.backends import Backend
@@ -499,3 +499,24 @@ def test_earlier_turns_count_in_the_body(practice: Backend) -> None:
     named = nv.upload(prepared, backend=practice)
     assert chat.ask("And this?", named).stop_reason == "end_turn"
     assert isinstance(chat.images[-1], SourceImage | RemoteImage)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "cure"),
+    [
+        (404, "File not found: file_1", "nv.upload"),
+        (400, "messages.0.content.0: File `file_1` has expired", "nv.upload"),
+        (400, "Unable to download the file. Please verify the URL and try again.", "open_image"),
+        (400, "The URL is disallowed by robots.txt.", "open_image"),
+    ],
+)
+def test_what_the_service_says_of_a_named_picture_names_the_cure(
+    status: int, message: str, cure: str
+) -> None:
+    body = {"type": "error", "error": {"type": "not_found_error", "message": message}}
+    if status == 400:
+        body["error"] = {"type": "invalid_request_error", "message": message}
+    answer: Answer = lambda connection, _: connection.reply(body, status)  # noqa: E731 - one line
+    with asked("anthropic", answer) as (backend, _), pytest.raises(RequestRejected) as caught:
+        nv.describe(REMOTE, backend=backend)
+    assert cure in caught.value.cure
