@@ -1,5 +1,6 @@
 """Every source of a picture in every call, and many of them: frames, sizes, limits."""
 
+import contextlib
 import io
 import json
 import tracemalloc
@@ -214,6 +215,16 @@ def test_an_address_the_service_could_not_or_should_not_fetch_is_refused(url: An
 )
 def test_a_public_address_is_kept_as_it_is(url: str) -> None:
     assert nv.remote_image(url).url == url
+
+
+@given(st.one_of(st.text(), st.from_regex(r"https://[^/]{0,30}/?.{0,20}")))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_an_address_or_one_error(text: str) -> None:
+    image = None
+    with contextlib.suppress(UnsafeSource):
+        image = nv.remote_image(text)
+    # Whatever is taken is kept as it is, and shown short.
+    assert image is None or (image.url == text and len(repr(image)) < 300)
 
 
 def test_a_remote_picture_shows_itself_as_text_without_what_may_be_a_signature() -> None:
