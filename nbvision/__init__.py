@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from nbvision.matching import match_boxes
     from nbvision.prepared import PreparedImage
     from nbvision.proving import Proof, prove
+    from nbvision.referenced import RemoteImage, UploadedImage, remote_image
     from nbvision.refreshing import models
     from nbvision.request import Request
     from nbvision.results import Reply
+    from nbvision.uploading import delete_files, files, upload
     from nbvision.widgets.ask_panel import AskPanel
     from nbvision.widgets.box_editor import BoxEditor
     from nbvision.widgets.conversation_panel import ConversationPanel
@@ -65,8 +67,10 @@ _HOMES = {
     "prepared": ["PreparedImage"],
     "proving": ["Proof", "prove"],
     "refreshing": ["models"],
+    "referenced": ["RemoteImage", "UploadedImage", "remote_image"],
     "request": ["Request"],
     "results": ["Reply"],
+    "uploading": ["delete_files", "files", "upload"],
     "widgets.ask_panel": ["AskPanel"],
     "widgets.box_editor": ["BoxEditor"],
     "widgets.conversation_panel": ["ConversationPanel"],
@@ -95,19 +99,23 @@ __all__ = [
     "PreparedImage",
     "PreviewPanel",
     "Proof",
+    "RemoteImage",
     "Reply",
     "Request",
     "Size",
     "SourceImage",
     "Tier",
+    "UploadedImage",
     "Workbench",
     "ask",
     "build_request",
     "check",
     "compare",
     "connect",
+    "delete_files",
     "describe",
     "estimate",
+    "files",
     "find_model",
     "fit",
     "freeze_widgets",
@@ -118,8 +126,10 @@ __all__ = [
     "prepare",
     "preview",
     "prove",
+    "remote_image",
     "samples",
     "to_thread",
+    "upload",
 ]
 
 

@@ -13,7 +13,7 @@ is marked again at the very same block, however many blocks have followed.
 from collections.abc import Sequence
 
 from nbvision.catalogue import Model, model_cost
-from nbvision.preflight import text_tokens
+from nbvision.estimating import text_tokens
 from nbvision.referenced import RemoteImage, SentImage
 from nbvision.request import Request
 from nbvision.response import Usage

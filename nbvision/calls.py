@@ -22,9 +22,7 @@ from nbvision.detections import Detections
 from nbvision.errors import RequestError
 from nbvision.exchange import How, exchange, found_in
 from nbvision.forms import answer_form
-from nbvision.geometry import Fit
-from nbvision.images import open_image
-from nbvision.inspection import as_list
+from nbvision.given import as_list, given_image
 from nbvision.prompts import (
     BOXES_SCHEMA,
     COMPARE,
@@ -33,6 +31,7 @@ from nbvision.prompts import (
     Kind,
     locate_prompt,
 )
+from nbvision.referenced import frame_of, require_seen
 from nbvision.request import Thinking, takes_schema
 from nbvision.results import Reply
 
@@ -56,7 +55,8 @@ def describe(
     Parameters
     ----------
     image
-        Anything `open_image` takes, or a list of such.
+        Anything `open_image` takes, what `prepare`, `upload` or `remote_image` returns, or a
+        list of such, mixed as you like.
     prompt
         The words; "Describe this image." by default.
     model
@@ -113,7 +113,7 @@ def compare(
     Parameters
     ----------
     images
-        Two or more pictures, each anything `open_image` takes.
+        Two or more pictures, each anything `describe` takes.
     prompt
         The words; "How are these images different?" by default.
     model, system, max_tokens, effort, thinking, backend, on_text
@@ -163,8 +163,9 @@ def locate(
     Parameters
     ----------
     image
-        One picture, anything `open_image` takes. For a crop made with `SourceImage.crop`
-        the boxes are in pixels of the picture it was cropped from.
+        One picture, anything `describe` takes but a remote one: its size is not known. For a
+        crop made with `SourceImage.crop` the boxes are in pixels of the picture it was cropped
+        from.
     subject
         What to find: ``"every window"``.
     kind
@@ -206,13 +207,13 @@ def locate(
     if kind not in ("boxes", "points"):
         raise RequestError(f"kind={kind!r}"[:200], limit='"boxes" or "points"')
     how = How.of(backend, model, system, max_tokens, effort, on_text, thinking)
-    source = open_image(as_list(image)[0])
+    given = require_seen(given_image(as_list(image)[0]))
     schema_is_sent = takes_schema(how.model, how.backend.platform)
     # The frame's size belongs in the words, and it is known from numbers alone.
-    frame = Fit.of(source.size, how.model.tier).resized
+    frame = frame_of(given, how.model.tier)
     words = locate_prompt(subject, *frame, schema_is_sent=schema_is_sent, kind=kind)
     form = BOXES_SCHEMA if kind == "boxes" else POINTS_SCHEMA
-    reply = exchange(source, words, "locate", how, form if schema_is_sent else None)
+    reply = exchange(given, words, "locate", how, form if schema_is_sent else None)
     return found_in(reply, reply.request.images[0])
 
 
@@ -234,7 +235,7 @@ def ask(
     Parameters
     ----------
     images
-        One picture or a list, each anything `open_image` takes.
+        One picture or a list, each anything `describe` takes.
     prompt
         The words.
     schema

@@ -14,13 +14,13 @@ from nbvision.conversation_reader import read_conversation
 from nbvision.detections import Detections
 from nbvision.errors import RequestError
 from nbvision.exchange import How, exchange, found_in
-from nbvision.geometry import Fit
-from nbvision.images import SourceImage, open_image
-from nbvision.inspection import as_list
+from nbvision.given import as_list, given_image
+from nbvision.images import SourceImage
 from nbvision.markup import bundle, escape, plain, rich
 from nbvision.preflight import Task
+from nbvision.prepared import side_limit_of
 from nbvision.prompts import BOXES_SCHEMA, locate_prompt
-from nbvision.referenced import RemoteImage, require_seen
+from nbvision.referenced import GivenImage, RemoteImage, frame_of, require_seen
 from nbvision.request import RequestMessage, takes_schema
 from nbvision.response import Usage
 from nbvision.results import Cost, Reply
@@ -132,7 +132,7 @@ class Conversation:
         prompt
             The words.
         *images
-            Each anything `open_image` takes, or a list of such.
+            Each anything `describe` takes, or a list of such.
         backend
             Who answers this turn, if it is not who answers the others.
         on_text
@@ -164,7 +164,7 @@ class Conversation:
         subject
             What to find: ``"every window"``.
         image
-            A new picture, anything `open_image` takes; it becomes the last one.
+            A new picture, anything `nbvision.locate` takes; it becomes the last one.
         image_number
             Otherwise which one, counted from 1 as the labels are; by default the last.
         backend, on_text
@@ -183,8 +183,9 @@ class Conversation:
             raise RequestError("nothing to locate", cure='say what: chat.locate("every window")')
         if image is not None and image_number is not None:
             raise RequestError("a picture and a number", cure="give one of them")
-        sent = [shown for turn in self._turns for shown in turn.images]
-        sources = [*self.images] if image is None else [*self.images, open_image(image)]
+        new = [] if image is None else [given_image(image)]
+        sources: list[GivenImage] = [sent for turn in self._turns for sent in turn.images]
+        sources += new
         number = len(sources) if image_number is None else image_number
         if type(number) is not int or not 1 <= number <= len(sources):
             raise RequestError(
@@ -194,15 +195,13 @@ class Conversation:
             )
         how = self._how(backend, on_text)
         schema_is_sent = takes_schema(how.model, how.backend.platform)
-        if number <= len(sent):  # it is sent again as it was, whoever is asked now
-            frame = require_seen(sent[number - 1]).fit.resized
-        else:
-            frame = Fit.of(require_seen(sources[-1]).size, how.model.tier).resized
+        asked = require_seen(sources[number - 1])
+        frame = frame_of(asked, how.model.tier, side_limit_of(len(sources)))
         words = locate_prompt(
             subject, *frame, schema_is_sent=schema_is_sent, where=f"Image {number}"
         )
         schema = BOXES_SCHEMA if schema_is_sent else None
-        reply = self._turn(words, [] if image is None else [sources[-1]], backend, on_text, schema)
+        reply = self._turn(words, new, backend, on_text, schema)
         return found_in(reply, reply.request.images[number - 1])
 
     def fork(self) -> "Conversation":

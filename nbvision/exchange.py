@@ -5,18 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nbvision.backends import Backend, current
+from nbvision.backends import Backend, current, held_by
 from nbvision.backends.stopping import stop_here
 from nbvision.box_reader import read_boxes
 from nbvision.caching import dollars_saved
 from nbvision.catalogue import Model, find_model, model_cost
 from nbvision.detections import Detections
 from nbvision.findings import Findings
-from nbvision.images import open_image
-from nbvision.inspection import as_list, prepare_all
+from nbvision.given import given_images, prepare_all
 from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
-from nbvision.referenced import SentImage, require_seen, sources_of
+from nbvision.prepared import side_limit_of
+from nbvision.referenced import SentImage, require_seen
 from nbvision.request import Request, RequestMessage, Thinking, build_request, images_of
 from nbvision.response import Response, require_usable
 from nbvision.results import Cost, Reply
@@ -87,19 +87,24 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         If nobody answered, or not usably.
     """
     platform = how.backend.platform
-    sources = [open_image(image) for image in as_list(images)] if images or not earlier else []
+    sent = images_of(earlier or ())
+    is_words_only = earlier and isinstance(images, list) and not images
+    given = [] if is_words_only else given_images(images)
     findings = check_images(
-        [*sources_of(images_of(earlier or ())), *sources],
+        [*sent, *given],
         how.model,
         platform,
         prompt=prompt,
         system=how.system or "",
         task=task,
+        earlier=len(sent),
+        held_by=held_by(how.backend),
     )
     require_sendable(findings)
+    side_limit = side_limit_of(len(sent) + len(given))
     with LiveText(how.model_id) as live:
         request = build_request(
-            prepare_all(sources, how.model, platform, live.progress),
+            prepare_all(given, how.model, platform, live.progress, side_limit),
             prompt,
             model_id=how.model_id,
             model=how.model,

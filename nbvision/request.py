@@ -5,10 +5,10 @@ and no key or client is needed to make one.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from nbvision.catalogue import Model
 from nbvision.errors import LimitExceeded, RequestError
@@ -88,11 +88,22 @@ class Request:
 
     def body(self) -> dict[str, Any]:
         """Return the body as the Messages API's own dict, pictures included."""
-        return self._body(abridged=False)
+        return self._body(_spelled_out)
 
     def abridged(self) -> dict[str, Any]:
         """Return the body with each picture's data named instead of spelled out."""
-        return self._body(abridged=True)
+        return self._body(_abridged)
+
+    @property
+    def size_bytes(self) -> int:
+        """How long the body is on the wire as the Messages API's JSON, streamed.
+
+        The pictures' base64 is counted, not made: near the limit a copy of it is large.
+        """
+        bare = self._body(_without_data) | {"stream": True}
+        text = json.dumps(bare, ensure_ascii=False, separators=(",", ":"))
+        pictures = sum(image.base64_length for image in self.images if _is_embedded(image))
+        return len(text.encode(errors="surrogatepass")) + pictures
 
     def save(self, path: str | Path) -> Path:
         """Write the whole body as JSON, ready for ``curl --data @path``; no key is in it.
@@ -141,7 +152,7 @@ class Request:
             made.save(folder)
         return made
 
-    def _body(self, *, abridged: bool) -> dict[str, Any]:
+    def _body(self, source_of: Callable[[SentImage], dict[str, str]]) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model_id, "max_tokens": self.max_tokens}
         if self.system:
             marked = [{"type": "text", "text": self.system, "cache_control": _KEPT}]
@@ -150,7 +161,7 @@ class Request:
             {
                 "role": message.role,
                 "content": [
-                    self._block(block, (at, number), abridged=abridged)
+                    self._block(block, (at, number), source_of)
                     for number, block in enumerate(message.blocks)
                 ],
             }
@@ -168,13 +179,16 @@ class Request:
         return body
 
     def _block(
-        self, block: str | SentImage, place: tuple[int, int], *, abridged: bool
+        self,
+        block: str | SentImage,
+        place: tuple[int, int],
+        source_of: Callable[[SentImage], dict[str, str]],
     ) -> dict[str, Any]:
         content_block: dict[str, Any]
         if isinstance(block, str):
             content_block = {"type": "text", "text": block}
         else:
-            content_block = {"type": "image", "source": _source(block, abridged=abridged)}
+            content_block = {"type": "image", "source": source_of(block)}
             # Pre-resized, so this never fires; if our sizes were wrong, the service says so
             # instead of silently moving every coordinate.
             if self.platform.takes_transformations and isinstance(block, PreparedImage):
@@ -329,29 +343,47 @@ def _is_whole(value: object) -> bool:
 
 def _check_size(request: Request) -> None:
     """Refuse a body that is larger than the platform takes, by the bytes it really has."""
-    images, platform = request.images, request.platform
-    size = sum(
-        image.base64_length
-        for image in images
-        if isinstance(image, PreparedImage) and not isinstance(image, UploadedImage)
+    size, limit = request.size_bytes, request.platform.request_limit_bytes
+    if size <= limit:
+        return
+    pictures = sum(image.base64_length for image in request.images if _is_embedded(image))
+    upload = "upload the pictures once and name them: nv.upload; or "
+    raise LimitExceeded(
+        f"a body of {size / 1e6:.2f} MB, of which {pictures / 1e6:.2f} MB are "
+        f"{sum(map(_is_embedded, request.images))} pictures",
+        limit=f"{limit / 1e6:.0f} MB on {request.platform.name}",
+        cure=f"{upload if 'file' in request.platform.source_types else ''}send fewer or smaller "
+        "pictures in one request",
     )
-    if size > platform.request_limit_bytes:
-        raise LimitExceeded(
-            f"a body of more than {size / 1e6:.1f} MB",
-            limit=f"{platform.request_limit_bytes / 1e6:.0f} MB on {platform.name}",
-            cure="send fewer or smaller pictures in one request",
-        )
 
 
-def _source(image: SentImage, *, abridged: bool) -> dict[str, str]:
-    """Return how a picture travels: named by the service's id or an address, or spelled out."""
+def _is_embedded(image: SentImage) -> TypeGuard[PreparedImage]:
+    """Whether a picture's bytes travel in the request itself."""
+    return isinstance(image, PreparedImage) and not isinstance(image, UploadedImage)
+
+
+def _spelled_out(image: SentImage) -> dict[str, str]:
+    """Return how a picture travels: named by the service's id or an address, or as its bytes."""
     if isinstance(image, RemoteImage):
         return {"type": "url", "url": image.url}
+    return _named_or(image, image.base64)
+
+
+def _abridged(image: SentImage) -> dict[str, str]:
+    """Return the same for people: what is long, or may hold a signature, is left out."""
+    if isinstance(image, RemoteImage):
+        return {"type": "url", "url": f"https://{image.source}"}
+    kilobytes = len(image.data) / 1000
+    return _named_or(
+        image, lambda: f"<{image.media_type}, {image.fit.resized}, {kilobytes:.0f} kB>"
+    )
+
+
+def _without_data(image: SentImage) -> dict[str, str]:
+    return _spelled_out(image) if isinstance(image, RemoteImage) else _named_or(image, str)
+
+
+def _named_or(image: PreparedImage, data_of: Callable[[], str]) -> dict[str, str]:
     if isinstance(image, UploadedImage):
         return {"type": "file", "file_id": image.file_id}
-    data = _abridge(image) if abridged else image.base64()
-    return {"type": "base64", "media_type": image.media_type, "data": data}
-
-
-def _abridge(image: PreparedImage) -> str:
-    return f"<{image.media_type}, {image.fit.resized}, {len(image.data) / 1000:.0f} kB>"
+    return {"type": "base64", "media_type": image.media_type, "data": data_of()}

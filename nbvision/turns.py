@@ -58,5 +58,5 @@ class Turn:
 
     def _named(self) -> Iterator[tuple[str, SentImage]]:
         for number, image in enumerate(self.images, start=self.first_number):
-            where = image.url if isinstance(image, RemoteImage) else image.source.source
+            where = image.source if isinstance(image, RemoteImage) else image.source.source
             yield f"Image {number}: {where}", image

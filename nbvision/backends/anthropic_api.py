@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from nbvision.backends import translate
 from nbvision.backends.addresses import shown
 from nbvision.backends.door import Door, require_spelling
+from nbvision.backends.files import FileShelf
 from nbvision.backends.http_client import (
     CONNECT_SECONDS,
     REJECTION_SECONDS,
@@ -146,6 +147,20 @@ class AnthropicBackend:
 
         return self._ask(ask)
 
+    @property
+    def files(self) -> FileShelf | None:
+        """Where pictures can be stored; None where the place takes no files."""
+        if "file" not in self.platform.source_types:
+            return None
+        return FileShelf(
+            self._client.files,
+            held_by=f"{self.name} at {self._address}",
+            ask=self._ask,
+            read=_json_of,
+            patience=self._patience,
+            beta=self.platform.files_beta,
+        )
+
     def close(self) -> None:
         """Close the connections; the backend cannot be asked again."""
         self._finish()
@@ -161,9 +176,13 @@ class AnthropicBackend:
         action: Callable[[], Result],
         on_wait: OnWait | None = None,
         stop: StopSignal | None = None,
+        *,
+        repeats_broken: bool = True,
     ) -> Result:
         require_open(is_closed=not self._finish.alive, name=self.name)
-        return with_retries(lambda: shielded(action, self._translate), on_wait, stop)
+        return with_retries(
+            lambda: shielded(action, self._translate), on_wait, stop, repeats_broken=repeats_broken
+        )
 
     def _patience(self, silence_seconds: float) -> Any:
         import httpx2

@@ -111,6 +111,10 @@ class RuntimeBackend:
         """What this door can do, and what to do where it cannot; shows as a table."""
         return Capabilities(self.platform)
 
+    @property
+    def files(self) -> None:
+        """None: no files are kept here."""
+
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer; see `Backend.send`."""
         return self._ask(lambda: self._send(request), on_wait)

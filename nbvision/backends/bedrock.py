@@ -48,7 +48,10 @@ def _call(request: Request) -> dict[str, Any]:
         "modelId": model_id,
         "contentType": "application/json",
         "accept": "application/json",
-        "body": json.dumps({"anthropic_version": _API_VERSION, **body}).encode(),
+        # As compact as `Request.size_bytes` counts it.
+        "body": json.dumps(
+            {"anthropic_version": _API_VERSION, **body}, ensure_ascii=False, separators=(",", ":")
+        ).encode(),
     }
 
 

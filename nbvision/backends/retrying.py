@@ -29,6 +29,8 @@ def with_retries(
     action: Callable[[], Result],
     on_wait: OnWait | None = None,
     stop: StopSignal | None = None,
+    *,
+    repeats_broken: bool = True,
 ) -> Result:
     """Return what the action returns, trying again where that is safe.
 
@@ -41,6 +43,8 @@ def with_retries(
     stop
         Set from another thread, it ends a wait, and nothing more is sent; by default the
         context's own.
+    repeats_broken
+        Whether what the service broke on is sent again; not where it may have taken effect.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def with_retries(
         try:
             return action()
         except BackendError as error:
-            wait = _wait_after(error, attempt)
+            wait = _wait_after(error, attempt, repeats_broken=repeats_broken)
             if wait is None or attempt == _ATTEMPTS:
                 raise
             words = f"{error.value.split(' [')[0]}; asking again in {wait:.1f} s"
@@ -65,8 +69,8 @@ def with_retries(
     raise AssertionError("the loop returns or raises")
 
 
-def _wait_after(error: BackendError, attempt: int) -> float | None:
-    is_broken = isinstance(error, ServiceFailed) and error.status in _BROKEN
+def _wait_after(error: BackendError, attempt: int, *, repeats_broken: bool) -> float | None:
+    is_broken = repeats_broken and isinstance(error, ServiceFailed) and error.status in _BROKEN
     if not (isinstance(error, _RETRIED) or is_broken):
         return None
     if error.retry_after_seconds is not None:

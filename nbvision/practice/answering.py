@@ -84,7 +84,9 @@ class AnsweringDoor(Door):
     def read(self, body: dict[str, Any], model_id: str) -> Question:
         """Return the question of a body."""
         version = self.request.headers.get("anthropic-version", "")
-        return read_question(body, self.place, version=version, model_id=model_id)
+        return read_question(
+            body, self.place, version=version, model_id=model_id, files=self.house.files
+        )
 
     def shaped(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return a whole reply in the shape of this door."""

@@ -22,6 +22,7 @@ from nbvision.practice.played_models import find_model, model_info, models
 from nbvision.practice.prompt_cache import PromptCache
 from nbvision.practice.questions import API_VERSIONS
 from nbvision.practice.rejections import Rejected, api_error, aws_error
+from nbvision.practice.stored_files import FileShelf
 from nbvision.practice.workshop import Workshop
 
 __all__ = ["Door", "House", "ModelDoor", "ModelsDoor", "NowhereDoor"]
@@ -58,6 +59,7 @@ class House:
     arrivals: Arrivals = field(default_factory=Arrivals)
     faults: Faults = field(default_factory=Faults)
     cache: PromptCache = field(default_factory=PromptCache)
+    files: FileShelf = field(default_factory=FileShelf)
     works: set["asyncio.Task[None]"] = field(default_factory=set)
     seats: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SEATS))
     held_bytes: int = 0
@@ -122,7 +124,7 @@ class Door(web.RequestHandler):
             return
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind not in taken:
-            raise Rejected(400, "content-type: must be application/json")
+            raise Rejected(400, f"content-type: must be {taken[0]}")
         if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Rejected(400, "content-encoding: is not accepted")
 

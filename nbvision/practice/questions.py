@@ -21,6 +21,7 @@ from nbvision.practice.played_models import (
 )
 from nbvision.practice.prompt_cache import NOTHING_CACHED, Cached, Prefix, read_prefixes
 from nbvision.practice.rejections import Rejected
+from nbvision.practice.stored_files import FileShelf
 
 __all__ = ["Question", "parse_json", "read_question"]
 
@@ -98,7 +99,12 @@ def parse_json(raw: bytes) -> dict[str, Any]:
 
 
 def read_question(
-    body: dict[str, Any], where: Place, *, version: str = "", model_id: str = ""
+    body: dict[str, Any],
+    where: Place,
+    *,
+    version: str = "",
+    model_id: str = "",
+    files: FileShelf | None = None,
 ) -> Question:
     """Return the question of a body.
 
@@ -112,6 +118,8 @@ def read_question(
         Value of the ``anthropic-version`` header.
     model_id
         The model in the address, where it stands there.
+    files
+        Where pictures that are named are looked up.
 
     Raises
     ------
@@ -126,7 +134,7 @@ def read_question(
     if where.name == "vertex":
         version = _vertex_version(body)
     _check_sampling(body, model, version)
-    content = read_messages(_required(body, "messages"), where)
+    content = read_messages(_required(body, "messages"), where, files)
     system = read_system(body.get("system"))
     _check_turns(content, model)
     thinking = _read_thinking(body, model)
@@ -294,11 +302,12 @@ def _read_output_config(
 
 def _check_pictures(content: Content, where: Place, model: PlayedModel) -> None:
     pictures = content.pictures
-    if len(pictures) > model.images_per_request:
-        raise invalid("messages", f"too many images: {len(pictures)} > {model.images_per_request}")
+    count = len(pictures) + content.unseen
+    if count > model.images_per_request:
+        raise invalid("messages", f"too many images: {count} > {model.images_per_request}")
     for picture in pictures:
         if not where.is_counting:
-            check_sides(picture, is_one_of_many=len(pictures) > _MANY)
+            check_sides(picture, is_one_of_many=count > _MANY)
         check_fit(picture, model.tier)
 
 

@@ -45,12 +45,15 @@ class Rejected(Exception):
         The exception's name on Bedrock, where it is not the one that follows from the status.
     retry_after_seconds
         What the ``retry-after`` header says; no header if None.
+    error_code
+        What the API's details name, where they do.
     """
 
     status: int
     message: str
     aws_type: str = ""
     retry_after_seconds: int | None = None
+    error_code: str = ""
 
     def __str__(self) -> str:
         return self.message
@@ -64,7 +67,9 @@ def api_error(rejected: Rejected, request_id: str) -> tuple[int, dict[str, objec
     (404, {'type': 'not_found_error', 'message': 'model: claude-0'})
     """
     kind = _API_TYPES.get(rejected.status, "invalid_request_error")
-    error = {"type": kind, "message": rejected.message}
+    error: dict[str, object] = {"type": kind, "message": rejected.message}
+    if rejected.error_code:
+        error["details"] = {"error_code": rejected.error_code}
     return rejected.status, {"type": "error", "error": error, "request_id": request_id}
 
 

@@ -87,21 +87,28 @@ class Reply:
 def pictures_in_question(question: Question) -> list[Picture]:
     """Return the pictures that the answer is about, at most twenty.
 
-    The one that the words name, if they name one; else those of the last message with pictures,
-    or all if the words name an earlier one.
+    Those that the words name, and with earlier ones those that came with the words; if none is
+    named, those of the last message with pictures.
     """
-    pictures = question.content.pictures
+    pictures, content = question.content.pictures, question.content
     if not pictures:
         return []
-    prompt = question.content.prompt.lower()
-    last = pictures[-1].turn
-    called = [p for p in pictures if _names(prompt, p.label)]
-    if len(called) == 1:
-        return called
-    earlier = (p.label.lower() for p in pictures if p.turn != last)
-    if any(label and label in prompt for label in earlier):
-        return pictures[:_MOST_FRAMES]
-    return [picture for picture in pictures if picture.turn == last][:_MOST_FRAMES]
+    prompt = content.prompt.lower()
+    asked = max((turn for turn, _ in content.texts), default=0)
+    own = [picture for picture in pictures if picture.turn == asked]
+    named = [picture for picture in pictures if _is_named(picture.label.lower(), prompt)]
+    if not named:
+        found = [picture for picture in pictures if picture.turn == pictures[-1].turn]
+    elif all(picture.turn != asked for picture in named):
+        found = [*named, *own]
+    else:
+        found = named
+    return found[:_MOST_FRAMES]
+
+
+def _is_named(label: str, prompt: str) -> bool:
+    """Whether a label stands in the words, and not as the beginning of another: 2 in 21."""
+    return bool(label) and re.search(rf"{re.escape(label)}(?!\w)", prompt) is not None
 
 
 def _names(prompt: str, label: str) -> bool:

@@ -20,6 +20,7 @@ from nbvision.practice.arrivals import Arrival
 from nbvision.practice.converse import BedrockCountDoor, ConverseDoor, ConverseStreamDoor
 from nbvision.practice.doors import House, ModelDoor, ModelsDoor, NowhereDoor
 from nbvision.practice.entrances import ADDRESSES, entrances
+from nbvision.practice.files import FileContentDoor, FileDoor, FilesDoor
 from nbvision.practice.ordered_faults import Faults
 from nbvision.practice.workshop import Workshop
 
@@ -278,6 +279,9 @@ def _application(house: House) -> web.Application:
         [
             (r"/v1/messages", MessagesDoor, known),
             (r"/v1/messages/count_tokens", CountDoor, known),
+            (r"/v1/files", FilesDoor, known),
+            (r"/v1/files/([^/]+)", FileDoor, known),
+            (r"/v1/files/([^/]+)/content", FileContentDoor, known),
             (r"/v1/models", ModelsDoor, known),
             (r"/v1/models/([^/]+)", ModelDoor, known),
             (r"/model/([^/]+)/invoke", InvokeDoor, known),

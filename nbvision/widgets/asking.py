@@ -18,6 +18,7 @@ from nbvision.backends import (
     Backend,
     EventStream,
     OnWait,
+    Shelf,
     StopSignal,
     connected,
     current,
@@ -81,6 +82,11 @@ class TellingBackend:
     def count_tokens(self, request: Request) -> int | None:
         """Return the input tokens as the service counts them; see `Backend.count_tokens`."""
         return self._backend.count_tokens(request)
+
+    @property
+    def files(self) -> Shelf | None:
+        """Where pictures can be stored; see `Backend.files`."""
+        return self._backend.files
 
     def close(self) -> None:
         """Leave the backend open: it is not this question's own."""
