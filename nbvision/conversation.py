@@ -109,6 +109,7 @@ class Conversation:
             sum(usage.output_tokens for usage in usages),
             sum(usage.cache_read_tokens for usage in usages),
             sum(usage.cache_write_tokens for usage in usages),
+            sum(usage.thinking_tokens for usage in usages),
         )
 
     @property

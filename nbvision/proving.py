@@ -240,7 +240,7 @@ class _Counter:
         tokens = self.backend.count_tokens(request) if self.platform.counts_tokens else None
         if tokens is None:
             raise RequestError(
-                f"{self.backend.name} has no free token counter",
+                f"{self.platform.name} has no free token counter",
                 cure='nv.connect("anthropic") has one, and so has nv.connect("practice")',
             )
         return tokens

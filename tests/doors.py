@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "anthropic": {"platform": "anthropic"},
     "compatible": {},
     "bedrock": {"region": "us-east-1"},
+    "bedrock-converse": {"region": "us-east-1"},
     "bedrock-messages": {"region": "us-east-1"},
     "bedrock-mantle": {"region": "us-east-1"},
     "vertex": {"region": "us-east5", "project_id": "classroom"},

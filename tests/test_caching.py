@@ -21,7 +21,7 @@ from wire import EVENTS, SSE, Arrived, Connection, answer_well, sse, wire
 import nbvision as nv
 from nbvision.backends import Backend
 from nbvision.caching import cache_in_words, dollars_saved, kept_until
-from nbvision.catalogue import find_model, models
+from nbvision.catalogue import find_model, known_models
 from nbvision.platforms import find_platform
 from nbvision.practice import PracticeServer, played_models
 from nbvision.practice.prompt_cache import Prefix, PromptCache
@@ -102,9 +102,9 @@ def test_nothing_is_marked_where_blocks_take_no_marks() -> None:
 
 
 def test_every_model_of_the_catalogue_has_the_minimum_that_the_other_side_has() -> None:
-    for model in models():
+    for model in known_models():
         assert model.cache_minimum == played_models.find_model(model.id).cache_minimum, model.id
-    assert {model.cache_minimum for model in models()} == {512, 1024, 2048, 4096}
+    assert {model.cache_minimum for model in known_models()} == {512, 1024, 2048, 4096}
 
 
 def test_the_words_of_what_was_saved() -> None:
@@ -130,7 +130,9 @@ def test_a_reply_and_a_conversation_say_what_came_from_the_cache() -> None:
         connection.reply(b"".join(map(sse, [begun, *EVENTS[1:]])), content_type=SSE)
 
     with wire(cached) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         reply = chat.ask("What is this?", SMALL)
         backend.close()
@@ -162,7 +164,9 @@ STEPS = st.lists(
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_was_sent_is_sent_again_byte_for_byte(steps: list[str]) -> None:
     with wire(answer_in_form) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation("Be brief. " * 400, backend=backend)
         sent: list[bytes] = []  # by each turn that still stands
         for step in ["picture", *steps]:
@@ -219,7 +223,9 @@ def client(server: PracticeServer) -> Iterator[Anthropic]:
 
 def practice_door(name: str, server: PracticeServer) -> Backend:
     if name == "anthropic":
-        return nv.connect("anthropic", base_url=server.url, api_key=server.token)
+        return nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key=server.token
+        )
     return nv.connect("bedrock", region="us-east-1", endpoint_url=server.url, api_key=server.token)
 
 

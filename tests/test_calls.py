@@ -199,5 +199,5 @@ def test_all_pictures_of_a_request_arrive() -> None:
         return str(len(arrived.pictures))
 
     with other_server(answer) as place:
-        backend = nv.connect("anthropic", base_url=place.url, api_key="none")
+        backend = nv.connect("anthropic", platform="anthropic", base_url=place.url, api_key="none")
         assert nv.ask([PICTURE] * 3, "How many?", backend=backend).text == "3"

@@ -33,7 +33,9 @@ def unmarked(body: dict[str, Any]) -> dict[str, Any]:
 def test_the_guides_example_two_pictures_then_two_more() -> None:
     samples = [nv.samples.shelf_before, nv.samples.shelf_after, nv.samples.shapes, nv.samples.page]
     with wire(answer_well) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation("Be brief.", backend=backend)
         chat.ask("How are these images different?", samples[0], samples[1])
         chat.ask("Are they similar to these two?", samples[2:])
@@ -59,7 +61,9 @@ def test_the_guides_example_two_pictures_then_two_more() -> None:
 
 def test_a_turn_may_have_no_picture() -> None:
     with wire(answer_well) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         chat.ask("What is this?", nv.samples.page)
         chat.ask("And what colour?")
@@ -78,7 +82,9 @@ def test_a_failed_turn_leaves_everything_as_it_was() -> None:
             answer_well(connection, arrived)
 
     with wire(sometimes) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         chat.ask("What is this?", nv.samples.page)
         before = chat.messages, chat.turns
@@ -104,7 +110,9 @@ def test_an_interrupt_at_the_wire_leaves_everything_as_it_was() -> None:
 
     left: list[bool] = []
     with wire(stops) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         chat.ask("What is this?", nv.samples.page)
         before = chat.messages, chat.turns
@@ -120,7 +128,9 @@ def test_an_interrupt_at_the_wire_leaves_everything_as_it_was() -> None:
 @pytest.mark.parametrize("fault", ["refusal", "truncated", "empty"])
 def test_a_turn_without_an_answer_leaves_everything_as_it_was(fault: str) -> None:
     with PracticeServer() as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key=server.token)
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key=server.token
+        )
         chat = nv.Conversation(backend=backend)
         chat.ask("What is this?", nv.samples.page)
         before = chat.messages, chat.turns
@@ -155,7 +165,9 @@ def test_two_turns_at_once_are_refused() -> None:
         answer_well(connection, arrived)
 
     with wire(slowly) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         first = threading.Thread(target=chat.ask, args=("What is this?", nv.samples.page))
         first.start()
@@ -233,7 +245,9 @@ def test_taking_back_is_refused_while_a_turn_is_under_way() -> None:
         answer_well(connection, arrived)
 
     with wire(slowly) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         chat.ask("one", nv.samples.page)
         second = threading.Thread(target=chat.ask, args=("two", nv.samples.shapes))

@@ -43,7 +43,7 @@ def practice() -> Backend:
 @pytest.fixture
 def answering() -> Iterator[tuple[Wire, Backend]]:
     with wire(answer_well) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key=KEY)
+        backend = nv.connect("anthropic", platform="anthropic", base_url=server.url, api_key=KEY)
         yield server, backend
         backend.close()
 
@@ -224,7 +224,7 @@ def test_pictures_that_were_only_named_are_named_again(practice: Backend, tmp_pa
     assert (second.file_id, second.expires_at) == ("file_012", None)
     assert third == named[2]
     assert again.turns[0].reply.request.body() == reply.request.body()
-    assert "https://example.com/a.png" in again._repr_mimebundle_()["text/html"]
+    assert named[2].source in again._repr_mimebundle_()["text/html"]
 
 
 def test_half_a_character_of_an_answer_is_kept(practice: Backend, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from nbvision.errors import (
     Truncated,
     UnreadableAnswer,
 )
-from nbvision.response import StreamReader, parse_response, require_usable
+from nbvision.response import parse_response, require_usable
+from nbvision.stream_reader import StreamReader
 
 
 def replied(*blocks: Mapping[str, Any], **more: Any) -> dict[str, Any]:

@@ -36,7 +36,13 @@ def backend(request: pytest.FixtureRequest, server: PracticeServer) -> Iterator[
     """A place with structured outputs, and one where words ask for the form."""
     model = MODELS[request.param]
     if request.param == "anthropic":
-        made = nv.connect("anthropic", model=model, base_url=server.url, api_key=server.token)
+        made = nv.connect(
+            "anthropic",
+            platform="anthropic",
+            model=model,
+            base_url=server.url,
+            api_key=server.token,
+        )
     else:
         made = nv.connect(
             "bedrock",
@@ -137,7 +143,7 @@ def test_other_forms_of_a_point_are_filled_too(practice: Backend, spelling: str)
 def test_what_was_not_asked_for_is_kept() -> None:
     said = '[{"label": "a", "point": [10, 20]}, {"label": "b", "box": [1, 2, 30, 40]}]'
     with other_server(lambda _: said) as place:
-        backend = nv.connect("anthropic", base_url=place.url, api_key="none")
+        backend = nv.connect("anthropic", platform="anthropic", base_url=place.url, api_key="none")
         for kind in ("boxes", "points"):
             found = nv.locate(PICTURE, "it", kind=kind, backend=backend)
             assert [point.label for point in found.points] == ["a"]
@@ -147,7 +153,7 @@ def test_what_was_not_asked_for_is_kept() -> None:
 @pytest.mark.parametrize("said", ['{"points": []}', "[]", '{"points": [], "note": "none"}'])
 def test_no_points_is_a_result(said: str) -> None:
     with other_server(lambda _: said) as place:
-        backend = nv.connect("anthropic", base_url=place.url, api_key="none")
+        backend = nv.connect("anthropic", platform="anthropic", base_url=place.url, api_key="none")
         found = nv.locate(PICTURE, "a door", kind="points", backend=backend)
     assert (found.points, bool(found)) == ((), False)
 
@@ -157,7 +163,7 @@ def test_no_points_is_a_result(said: str) -> None:
 )
 def test_points_that_cannot_be_read_are_an_error_that_keeps_the_words(said: str) -> None:
     with other_server(lambda _: said) as place:
-        backend = nv.connect("anthropic", base_url=place.url, api_key="none")
+        backend = nv.connect("anthropic", platform="anthropic", base_url=place.url, api_key="none")
         with pytest.raises(UnreadableAnswer, match="points") as caught:
             nv.locate(PICTURE, "a door", kind="points", backend=backend)
     assert caught.value.text == said
@@ -173,7 +179,7 @@ def test_another_kind_is_refused_before_anything_is_sent(practice: Backend, kind
 def both() -> nv.Detections:
     said = '[{"label": "tip", "point": [10, 20]}, {"label": "pen", "box": [10, 20, 30, 60]}]'
     with other_server(lambda _: said) as place:
-        backend = nv.connect("anthropic", base_url=place.url, api_key="none")
+        backend = nv.connect("anthropic", platform="anthropic", base_url=place.url, api_key="none")
         return nv.locate(PICTURE, "it", kind="points", backend=backend)
 
 

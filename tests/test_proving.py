@@ -80,7 +80,11 @@ def counting(says: Says, *, forbids: bool = True) -> Iterator[tuple[Backend, Wir
 
     with wire(answer) as server:
         backend = nv.connect(
-            "anthropic", base_url=server.url, api_key="not-a-key", model="claude-opus-9"
+            "anthropic",
+            platform="anthropic",
+            base_url=server.url,
+            api_key="not-a-key",
+            model="claude-opus-9",
         )
         yield backend, server
         backend.close()
@@ -88,7 +92,9 @@ def counting(says: Says, *, forbids: bool = True) -> Iterator[tuple[Backend, Wir
 
 def test_an_honest_service_agrees_for_every_model() -> None:
     with PracticeServer() as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key=server.token)
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key=server.token
+        )
         ids = ["claude-haiku-4-5", "claude-opus-5-5"]
         proof = nv.prove(nv.samples.photo, model=ids, backend=backend)
         assert proof.agrees

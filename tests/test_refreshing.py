@@ -21,6 +21,7 @@ from wire import Answer, Arrived, Connection
 import nbvision as nv
 from nbvision.backends import Backend
 from nbvision.backends.anthropic_api import AnthropicBackend
+from nbvision.backends.first_party import anthropic_door
 from nbvision.catalogue import find_model, shipped_models, use_models
 from nbvision.errors import (
     AccessDenied,
@@ -133,9 +134,8 @@ def test_all_pages_are_read() -> None:
 
 def test_the_practice_servers_list_is_read_and_not_stored(cache: Path) -> None:
     with PracticeServer(words_per_second=None) as server:
-        practice = AnthropicBackend(
-            name="practice", model="practice-high", base_url=server.url, api_key=server.token
-        )
+        door = anthropic_door(name="practice", base_url=server.url, api_key=server.token)
+        practice = AnthropicBackend(door, model="practice-high")
         table = nv.models(refresh=True, backend=practice)
     known = {model.id: model for model in table}
     assert known["practice-high"].price == find_model("practice-high").price

@@ -35,7 +35,11 @@ def says() -> Iterator[Says]:
         def connect(text: str) -> Backend:
             place = running.enter_context(other_server(lambda _: text))
             return nv.connect(
-                "anthropic", model="claude-opus-5-5", base_url=place.url, api_key="none"
+                "anthropic",
+                platform="anthropic",
+                model="claude-opus-5-5",
+                base_url=place.url,
+                api_key="none",
             )
 
         yield connect
@@ -107,7 +111,7 @@ def test_what_cannot_be_sent_is_named_with_place_and_cure(
     schema: dict[str, Any], place: str, cure: str
 ) -> None:
     with other_server(lambda _: "{}") as other:
-        backend = nv.connect("anthropic", base_url=other.url, api_key="none")
+        backend = nv.connect("anthropic", platform="anthropic", base_url=other.url, api_key="none")
         with pytest.raises(RequestError, match=place) as caught:
             nv.ask(SHAPES, "?", schema=schema, backend=backend)
         assert other.arrived == []

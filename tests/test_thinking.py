@@ -34,7 +34,9 @@ def practice() -> Backend:
 def backend(request: pytest.FixtureRequest, server: PracticeServer) -> Iterator[Backend]:
     """Both doors through the real clients."""
     if request.param == "anthropic":
-        made = nv.connect("anthropic", base_url=server.url, api_key=server.token)
+        made = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key=server.token
+        )
     else:
         made = nv.connect(
             "bedrock", region="us-east-1", endpoint_url=server.url, api_key=server.token
@@ -86,6 +88,7 @@ def test_every_call_can_ask_for_it(practice: Backend, call: Callable[..., Any]) 
 @pytest.mark.parametrize("model", OLD)
 def test_models_that_would_refuse_are_not_asked(model: str) -> None:
     with other_server(lambda _: "words") as place:
+        # Nobody there minds how an id is spelled.
         backend = nv.connect("anthropic", model=model, base_url=place.url, api_key="none")
         with pytest.raises(RequestError, match=r"4\.7 on"):
             nv.describe(SHAPES, thinking="summarized", backend=backend)

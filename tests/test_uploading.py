@@ -38,7 +38,13 @@ def server() -> Iterator[PracticeServer]:
 
 @pytest.fixture
 def backend(server: PracticeServer) -> Iterator[Backend]:
-    made = nv.connect("anthropic", base_url=server.url, api_key=server.token, model="practice-high")
+    made = nv.connect(
+        "anthropic",
+        platform="anthropic",
+        base_url=server.url,
+        api_key=server.token,
+        model="practice-high",
+    )
     yield made
     made.close()
 
