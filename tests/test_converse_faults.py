@@ -7,18 +7,22 @@ import time
 from typing import Any
 
 import pytest
-from converse_wire import (
-    MODEL,
-    PIECES,
-    WHOLE,
+from converse_wire import MODEL, asked
+from doors import ask, assert_nothing_foreign_hangs_on, both_ways, hang_up, request_for
+from wire import (
+    CONVERSE_EVENTS,
+    CONVERSE_MESSAGE,
+    FRAMES,
+    Answer,
+    Arrived,
+    Connection,
     answer_well,
     as_pieces,
-    asked,
-    event,
+    converse_frame,
+    exception,
+    framed,
     is_streamed,
 )
-from doors import ask, assert_nothing_foreign_hangs_on, both_ways, hang_up, request_for
-from wire import FRAMES, Answer, Arrived, Connection, exception, framed
 
 from nbvision.backends import StopSignal, aws, converse
 from nbvision.backends.stopping import stoppable
@@ -78,7 +82,7 @@ def reset_inside(connection: Connection, arrived: Arrived) -> None:
 
 def without(*path: str) -> Answer:
     """Leave out a promised member."""
-    reply = json.loads(json.dumps(WHOLE))
+    reply = json.loads(json.dumps(CONVERSE_MESSAGE))
     place = reply
     for name in path[:-1]:
         place = place[name]
@@ -90,8 +94,8 @@ def bad_piece(at: int, payload: Any = None) -> Answer:
     """Spoil one event of the stream: its JSON is cut, or another."""
 
     def answer(connection: Connection, _: Arrived) -> None:
-        frames = [event(*piece) for piece in PIECES]
-        headers = {":event-type": PIECES[at][0], ":message-type": "event"}
+        frames = [converse_frame(*piece) for piece in CONVERSE_EVENTS]
+        headers = {":event-type": CONVERSE_EVENTS[at][0], ":message-type": "event"}
         frames[at] = framed(payload if payload is not None else {}, headers)
         connection.reply(b"".join(frames), content_type=FRAMES)
 
@@ -113,7 +117,7 @@ BROKEN: dict[str, tuple[Answer, tuple[type[NbvisionError], ...]]] = {
     "deep": (whole(b"[" * 100_000), UNREADABLE),
     "other vendor": (whole(b'{"choices": []}'), UNREADABLE),
     "bad text": (whole(b'{"output": "\xff\xfe"}'), UNREADABLE),
-    "half a JSON": (whole(json.dumps(WHOLE).encode()[:-9]), UNREADABLE),
+    "half a JSON": (whole(json.dumps(CONVERSE_MESSAGE).encode()[:-9]), UNREADABLE),
     "no HTTP": (lambda c, _: c.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), (ConnectionLost,)),
     "status 204": (lambda c, _: c.begin(204), UNREADABLE),
 }
@@ -144,15 +148,15 @@ def test_a_reply_that_lacks_a_promised_member_is_no_success(path: tuple[str, ...
         assert caught.value.text == "A red door."
 
 
-@pytest.mark.parametrize("at", range(1, len(PIECES)))
+@pytest.mark.parametrize("at", range(1, len(CONVERSE_EVENTS)))
 def test_a_piece_that_lacks_its_members_is_no_success(at: int) -> None:
     with asked(bad_piece(at)) as (backend, _), pytest.raises(UNREADABLE):
         ask(backend, "stream")
 
 
 def test_pieces_of_unknown_kinds_pass() -> None:
-    frames = [event(*piece) for piece in PIECES]
-    frames.insert(1, event("somethingNew", {"a": 1}))
+    frames = [converse_frame(*piece) for piece in CONVERSE_EVENTS]
+    frames.insert(1, converse_frame("somethingNew", {"a": 1}))
     with asked(lambda c, _: c.reply(b"".join(frames), content_type=FRAMES)) as (backend, _):
         assert ask(backend, "stream").text == "A red door."
 
@@ -168,7 +172,9 @@ MEMBERS = {
 
 @pytest.mark.parametrize("member", MEMBERS)
 def test_an_error_inside_the_stream_is_ours_and_may_be_billed(member: str) -> None:
-    frames = [event(*piece) for piece in PIECES[:2]] + [exception(member, "words of the service")]
+    frames = [converse_frame(*piece) for piece in CONVERSE_EVENTS[:2]] + [
+        exception(member, "words of the service")
+    ]
     answer: Answer = lambda c, _: c.reply(b"".join(frames), content_type=FRAMES)  # noqa: E731
     with asked(answer) as (backend, place), pytest.raises(MEMBERS[member]) as caught:
         ask(backend, "stream")
@@ -217,7 +223,7 @@ def test_a_reply_without_end_is_refused() -> None:
 def test_a_drip_ends_at_the_deadline(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def drip(connection: Connection, arrived: Arrived) -> None:
         content_type, _ = as_pieces(arrived)
-        piece = event("somethingNew", {}) if is_streamed(arrived) else b" " * 64
+        piece = converse_frame("somethingNew", {}) if is_streamed(arrived) else b" " * 64
         connection.begin_stream(content_type)
         with contextlib.suppress(OSError):
             while True:

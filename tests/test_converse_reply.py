@@ -4,13 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from converse_wire import (
-    MODEL,
-    PIECES,
-    THOUGHT,
-    USAGE,
-    WHOLE,
-)
+from converse_wire import MODEL, THOUGHT
+from wire import CONVERSE_EVENTS, CONVERSE_MESSAGE, CONVERSE_USAGE
 
 from nbvision.backends.converse_reply import message_events, message_of
 from nbvision.errors import (
@@ -24,7 +19,11 @@ from nbvision.stream_reader import StreamReader
 
 
 def replied(*blocks: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    return {**WHOLE, "output": {"message": {"role": "assistant", "content": [*blocks]}}, **more}
+    return {
+        **CONVERSE_MESSAGE,
+        "output": {"message": {"role": "assistant", "content": [*blocks]}},
+        **more,
+    }
 
 
 def streamed(*pieces: tuple[str, dict[str, Any]]) -> Any:
@@ -45,7 +44,7 @@ def test_thoughts_tools_and_words_are_kept_apart_both_ways() -> None:
                 {"toolUse": tool},
                 {"citationsContent": {}},
                 stopReason="tool_use",
-                usage={**USAGE, "cacheReadInputTokens": 3, "cacheWriteInputTokens": 2},
+                usage={**CONVERSE_USAGE, "cacheReadInputTokens": 3, "cacheWriteInputTokens": 2},
             ),
             MODEL,
         )
@@ -59,7 +58,7 @@ def test_thoughts_tools_and_words_are_kept_apart_both_ways() -> None:
 
     begun = {"toolUse": {"toolUseId": "t1", "name": "look"}}
     live = streamed(
-        PIECES[0],
+        CONVERSE_EVENTS[0],
         piece(0, reasoningContent={"text": "Hm."}),
         piece(0, reasoningContent={"signature": "c2ln"}),
         stop(0),
@@ -73,7 +72,10 @@ def test_thoughts_tools_and_words_are_kept_apart_both_ways() -> None:
         piece(3, toolUse={"input": " 1}"}),
         stop(3),
         ("messageStop", {"stopReason": "tool_use"}),
-        ("metadata", {"usage": {**USAGE, "cacheReadInputTokens": 3, "cacheWriteInputTokens": 2}}),
+        (
+            "metadata",
+            {"usage": {**CONVERSE_USAGE, "cacheReadInputTokens": 3, "cacheWriteInputTokens": 2}},
+        ),
     )
     for response in (kept, live):
         assert (response.text, response.thinking) == ("A door.", "Hm.")
@@ -86,7 +88,7 @@ def test_thoughts_tools_and_words_are_kept_apart_both_ways() -> None:
 
 @pytest.mark.parametrize("reason", ["guardrail_intervened", "content_filtered"])
 def test_what_is_held_back_is_a_refusal_that_says_by_whom(reason: str) -> None:
-    pieces = [*PIECES[:4], ("messageStop", {"stopReason": reason}), PIECES[5]]
+    pieces = [*CONVERSE_EVENTS[:4], ("messageStop", {"stopReason": reason}), CONVERSE_EVENTS[5]]
     answers = [
         streamed(*pieces),
         parse_response(message_of(replied({"text": "Sorry."}, stopReason=reason), MODEL)),
@@ -99,7 +101,7 @@ def test_what_is_held_back_is_a_refusal_that_says_by_whom(reason: str) -> None:
 @pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
 def test_broken_output_is_no_answer_and_keeps_the_words(reason: str) -> None:
     with pytest.raises(UnreadableAnswer) as caught:
-        streamed(*PIECES[:4], ("messageStop", {"stopReason": reason}), PIECES[5])
+        streamed(*CONVERSE_EVENTS[:4], ("messageStop", {"stopReason": reason}), CONVERSE_EVENTS[5])
     assert caught.value.text == "A red door."
     with pytest.raises(UnreadableAnswer) as caught:
         message_of(replied({"text": "A red door."}, stopReason=reason), MODEL)
@@ -126,19 +128,33 @@ HOSTILE += [{"reasoningContent": {}}, {"reasoningContent": {"reasoningText": {}}
 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_wrong_types_anywhere_are_one_error(value: object) -> None:
-    replies: list[object] = [value, {**WHOLE, "output": value}, {**WHOLE, "usage": value}]
-    replies += [{**WHOLE, "output": {"message": value}}, {**WHOLE, "stopReason": value or None}]
-    replies += [replied(value), {**WHOLE, "usage": {**USAGE, "inputTokens": value}}]  # type: ignore[arg-type]
+    replies: list[object] = [
+        value,
+        {**CONVERSE_MESSAGE, "output": value},
+        {**CONVERSE_MESSAGE, "usage": value},
+    ]
+    replies += [
+        {**CONVERSE_MESSAGE, "output": {"message": value}},
+        {**CONVERSE_MESSAGE, "stopReason": value or None},
+    ]
+    replies += [
+        replied(value),
+        {**CONVERSE_MESSAGE, "usage": {**CONVERSE_USAGE, "inputTokens": value}},
+    ]  # type: ignore[arg-type]
     for reply in replies:
         if isinstance(reply, dict) and reply.get("stopReason") == "words":
             continue  # a reason that is not known yet passes
         with pytest.raises(AnswerError):
             parse_response(message_of(reply, MODEL))
-    for number in range(1, len(PIECES)):
-        name, member = PIECES[number]
+    for number in range(1, len(CONVERSE_EVENTS)):
+        name, member = CONVERSE_EVENTS[number]
         for key in set(member) - {"metrics"}:
             if (key, value) == ("stopReason", "words"):
                 continue
-            spoiled = [*PIECES[:number], (name, {**member, key: value}), *PIECES[number + 1 :]]
+            spoiled = [
+                *CONVERSE_EVENTS[:number],
+                (name, {**member, key: value}),
+                *CONVERSE_EVENTS[number + 1 :],
+            ]
             with pytest.raises(AnswerError):
                 streamed(*spoiled)

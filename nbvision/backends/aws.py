@@ -18,6 +18,7 @@ from nbvision.backends.addresses import (
     shown,
 )
 from nbvision.backends.aws_connections import read_bounded, stop_early
+from nbvision.backends.door import require_spelling
 from nbvision.backends.protocol import (
     Answer,
     EventStream,
@@ -100,6 +101,7 @@ class RuntimeBackend:
     ) -> None:
         self.model = model or DEFAULT_BEDROCK_MODEL
         self.platform = find_platform(self.name)
+        require_spelling(self.model, self.platform)
         self._client = _make_client(region, profile, api_key, endpoint_url)
         # A backend that is let go of lets go of its connections.
         self._finish = weakref.finalize(self, self._client.close)
@@ -117,6 +119,7 @@ class RuntimeBackend:
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer; see `Backend.send`."""
+        require_spelling(request.model_id, self.platform)
         return self._ask(lambda: self._send(request), on_wait)
 
     def stream(
@@ -127,6 +130,7 @@ class RuntimeBackend:
         stop: StopSignal | None = None,
     ) -> EventStream:
         """Send a request and return its events; see `Backend.stream`."""
+        require_spelling(request.model_id, self.platform)
         with stoppable(stop) if stop is not None else nullcontext():
             events = self._ask(lambda: self._stream(request), on_wait, stop)
         if stop is not None:

@@ -93,6 +93,9 @@ def converse_call(request: Request) -> dict[str, Any]:
         output["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
     if output:
         call["outputConfig"] = output
+    if request.thinking is not None:
+        thinking = {"type": "adaptive", "display": request.thinking}
+        call["additionalModelRequestFields"] = {"thinking": thinking}
     return call
 
 

@@ -39,7 +39,7 @@ class ConverseDoor(InvokeDoor):
 
     def shaped(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return a message in Converse's shape."""
-        content = [{"text": block["text"]} for block in message["content"]]
+        content = [_block(block) for block in message["content"]]
         return {
             "output": {"message": {"role": "assistant", "content": content}},
             "stopReason": _stop_reason(message["stop_reason"]),
@@ -63,7 +63,7 @@ class ConverseStreamDoor(ConverseDoor):
             case "message_start":
                 return _event("messageStart", {"role": "assistant"})
             case "content_block_delta":
-                piece = {"text": event["delta"]["text"]}
+                piece = _piece(event["delta"])
                 return _event(
                     "contentBlockDelta", {"delta": piece, "contentBlockIndex": event["index"]}
                 )
@@ -129,6 +129,23 @@ def _invoked(data: object) -> dict[str, Any]:
 
 
 _UNION = {"converse", "invokeModel"}
+
+
+def _block(block: Mapping[str, Any]) -> dict[str, Any]:
+    if block["type"] == "text":
+        return {"text": block["text"]}
+    thought = {"text": block["thinking"], "signature": block["signature"]}
+    return {"reasoningContent": {"reasoningText": thought}}
+
+
+def _piece(delta: Mapping[str, Any]) -> dict[str, Any]:
+    match delta["type"]:
+        case "text_delta":
+            return {"text": delta["text"]}
+        case "thinking_delta":
+            return {"reasoningContent": {"text": delta["thinking"]}}
+        case _:
+            return {"reasoningContent": {"signature": delta["signature"]}}
 
 
 def _stop_reason(reason: str) -> str:
