@@ -82,21 +82,44 @@ nv.locate(door, "the door handle")
 # %% [markdown]
 # ## A long conversation
 #
-# A conversation sends everything again with each turn, pictures included. Named, they stay
-# light: a hundred of them weigh less than 50 kB. *How much does the second turn add?*
+# The services remember nothing: each turn sends all turns before it, pictures included. Named,
+# the pictures weigh almost nothing; a hundred of them stay below 50 kB. What was read before is
+# kept for five minutes, and read again at a tenth of the price or less, because a conversation
+# marks where. *Of the tokens of the second turn, how many were new?*
 
 # %%
 chat = nv.Conversation()
-chat.ask("What is in these?", shapes, nv.upload(nv.samples.page))
-chat.ask("Which of the two has more colours?")
-[turn.reply.request.size_bytes for turn in chat.turns]
+chat.ask("How do these differ?", nv.upload([nv.samples.shelf_before, nv.samples.shelf_after]))
+chat.ask("And what is in this one?", shapes)
+[(turn.reply.request.size_bytes, turn.reply.usage.cache_read_tokens) for turn in chat.turns]
+
+# %% [markdown]
+# Tomorrow is another kernel. One file holds the words, the answers, and each picture once, as the
+# very bytes that were sent; no key, and not the originals. The next turn is byte for byte what
+# it would have been, so that nothing kept is lost.
+
+# %%
+path = chat.save("conversation.json")
+again = nv.Conversation.load(path)
+again
+
+# %% [markdown]
+# *The original of Image 3 has 3000 × 2000 pixels and is not in the file. In which pixels will
+# this box be?*
+
+# %%
+found = again.locate("the red circle", image_number=3)
+path.unlink()
+found.image.size, found[0].iou(nv.samples.shapes.truth[0]) > 0.9, again.usage.cache_read_tokens > 0
 
 # %% [markdown]
 # **What you now know:** `upload` stores what would be sent, `files` and `delete_files` keep
-# house, and every call takes the result like any picture; `remote_image` leaves the fetching,
-# and the seeing, to the service.
+# house, and every call takes the result like any picture; a conversation sends everything again
+# and pays for it once; saved, it goes on as if nothing had happened.
 #
 # **Try:** `nv.upload([…])` with a list, interrupted half way and run again · uploading for
-# `model="claude-haiku-4-5"`, and asking a model that looks closer.
+# `model="claude-haiku-4-5"`, and asking a model that looks closer ·
+# `nv.Conversation(cache=False)` and the same turns · the file in an editor: all but the pictures
+# can be read.
 #
-# **Next:** `05_boxes_come_home`, if you came here first
+# **Next:** `01_first_look`, with somebody who has not seen it yet
