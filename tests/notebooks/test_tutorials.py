@@ -21,7 +21,6 @@ EXPECTED = {
     "07_two_pictures",
     "08_pick_and_preview",
     "09_magics",
-    "09_magics",
     "10_real_models",
     "11_correct_the_boxes",
     "12_files_and_long_conversations",
