@@ -77,10 +77,10 @@ def count_exchange(who: str, model: str) -> Iterator[Note]:
 
     Examples
     --------
-    >>> with count_exchange("practice", "practice-high") as note:
-    ...     note("practice-high", 1200, 40, 0.0)
-    >>> [row.answers >= 1 for row in spent() if row.model == "practice-high"]
-    [True]
+    >>> with count_exchange("practice", "practice-example") as note:
+    ...     note("practice-example", 1200, 40, 0.0)
+    >>> [row.answers for row in spent() if row.model == "practice-example"]
+    [1]
     """
     noted = False
 

@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 from anthropic.types import message_count_tokens_params, message_create_params
 from botocore.validate import ParamValidator
-from doors import DOORS, KEY, ask, asked
+from doors import KEY, ask, asked, every_door_of_messages
 from PIL import Image
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from wire import answer_well
@@ -131,7 +131,7 @@ def test_a_misspelt_field_or_value_is_found_at_any_depth() -> None:
             read(CREATE, wrong)
 
 
-@pytest.mark.parametrize("name", DOORS)
+@every_door_of_messages
 def test_what_arrives_is_what_the_sdk_declares(name: str) -> None:
     with asked(name, answer_well) as (backend, place):
         ask(backend, "send")

@@ -10,7 +10,8 @@ from PIL import Image
 
 import nbvision as nv
 
-nv.connect("practice", model="practice-standard")
+# Hundreds of boxes will be written: at once, not at a reader's pace.
+nv.connect("practice", model="practice-standard", words_per_second=None)
 sheet = nv.open_image(nv.samples.shapes).crop(180, 160, 2900, 1700)
 card = sheet.pixels.resize((109, 62), Image.Resampling.LANCZOS)
 places = [(80 + 640 * (n % 5), 60 + 520 * (n // 5) + 37 * (n % 3)) for n in range(20)]
