@@ -9,7 +9,7 @@ import nbvision as nv
 from benchmarks.pictures import make
 from benchmarks.pipelines import naive, pyvips_thumbnail
 from nbvision.catalogue import find_model
-from nbvision.inspection import prepare_all
+from nbvision.given import prepare_all
 from nbvision.platforms import find_platform
 
 COUNT = 40

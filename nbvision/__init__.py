@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbvision import samples
+    from nbvision.awaiting import to_thread
     from nbvision.backends import Backend, connect
     from nbvision.calls import ask, compare, describe, locate
-    from nbvision.catalogue import Model, find_model, models
+    from nbvision.catalogue import Model, find_model
     from nbvision.conversation import Conversation
+    from nbvision.detections import Detections
     from nbvision.errors import NbvisionError
     from nbvision.findings import Finding, Findings
     from nbvision.geometry import Box, Fit, Point, Size, Tier
@@ -32,8 +34,12 @@ if TYPE_CHECKING:
     from nbvision.matching import match_boxes
     from nbvision.past_calls import forget, history
     from nbvision.prepared import PreparedImage
+    from nbvision.proving import Proof, prove
+    from nbvision.referenced import RemoteImage, UploadedImage, remote_image
+    from nbvision.refreshing import models
     from nbvision.request import Request
-    from nbvision.results import Detections, Reply
+    from nbvision.results import Reply
+    from nbvision.uploading import delete_files, files, upload
     from nbvision.widgets.ask_panel import AskPanel
     from nbvision.widgets.box_editor import BoxEditor
     from nbvision.widgets.conversation_panel import ConversationPanel
@@ -47,10 +53,12 @@ __version__ = "0.1.0"
 # Where each public name lives. Modules load when a name of theirs is first used, so that
 # importing the package costs a millisecond instead of the SDKs' two seconds.
 _HOMES = {
+    "awaiting": ["to_thread"],
     "backends": ["Backend", "connect"],
     "calls": ["ask", "compare", "describe", "locate"],
-    "catalogue": ["Model", "find_model", "models"],
+    "catalogue": ["Model", "find_model"],
     "conversation": ["Conversation"],
+    "detections": ["Detections"],
     "errors": ["NbvisionError"],
     "findings": ["Finding", "Findings"],
     "geometry": ["Box", "Fit", "Point", "Size", "Tier"],
@@ -59,8 +67,12 @@ _HOMES = {
     "matching": ["match_boxes"],
     "past_calls": ["forget", "history"],
     "prepared": ["PreparedImage"],
+    "proving": ["Proof", "prove"],
+    "refreshing": ["models"],
+    "referenced": ["RemoteImage", "UploadedImage", "remote_image"],
     "request": ["Request"],
-    "results": ["Detections", "Reply"],
+    "results": ["Reply"],
+    "uploading": ["delete_files", "files", "upload"],
     "widgets.ask_panel": ["AskPanel"],
     "widgets.box_editor": ["BoxEditor"],
     "widgets.conversation_panel": ["ConversationPanel"],
@@ -88,19 +100,24 @@ __all__ = [
     "Point",
     "PreparedImage",
     "PreviewPanel",
+    "Proof",
+    "RemoteImage",
     "Reply",
     "Request",
     "Size",
     "SourceImage",
     "Tier",
+    "UploadedImage",
     "Workbench",
     "ask",
     "build_request",
     "check",
     "compare",
     "connect",
+    "delete_files",
     "describe",
     "estimate",
+    "files",
     "find_model",
     "fit",
     "forget",
@@ -112,7 +129,11 @@ __all__ = [
     "open_image",
     "prepare",
     "preview",
+    "prove",
+    "remote_image",
     "samples",
+    "to_thread",
+    "upload",
 ]
 
 
@@ -128,3 +149,13 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Load the magics: ``%load_ext nbvision``."""
+    import_module("nbvision.magics").load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Take them away again: ``%unload_ext nbvision``."""
+    import_module("nbvision.magics").unload(ipython)

@@ -165,8 +165,9 @@ def read_boxes(text: str, frame: Size) -> BoxReading:
     if is_empty and (reading.seen or not reading.found_empty):
         seen = "; ".join(f"{count} {code}" for code, count in reading.seen.items())
         raise UnreadableAnswer(
-            "no boxes can be read in the answer" + (f" ({seen})" if seen else ""),
-            limit='a list of {"label": …, "box": [x1, y1, x2, y2]}, or an empty list for none',
+            "no boxes or points can be read in the answer" + (f" ({seen})" if seen else ""),
+            limit='a list of {"label": …, "box": [x1, y1, x2, y2]} or '
+            '{"label": …, "point": [x, y]}, or an empty list for none',
             cure="the words are kept in error.text; ask again, or ask for JSON in the prompt",
             text=text,
         )
@@ -302,7 +303,8 @@ class _Reading:
             if not isinstance(inner, list | Mapping) or _is_about_the_frame(name, inner):
                 continue
             if name in _LISTS:
-                self.read(inner, label, _LISTS[name], depth + 1)
+                # An empty list of points is an answer, as one of boxes is.
+                self.read(inner, label, _LISTS[name] if inner else "", depth + 1)
             elif not inner and (is_item or label):
                 continue  # an empty field of a thing, not an answer of "none"
             elif (

@@ -20,7 +20,9 @@ from nbvision.request import Request
 __all__ = ["Budget", "most_dollars"]
 
 _HIDDEN_TOKENS = 1000  # what a service adds of its own: for a schema, a few hundred
-_REGIONAL = 1.1  # Bedrock's regional profiles cost 10 % more than the catalogue's price
+# In one region, at Amazon and Google, a call costs 10 % more than the catalogue's price.
+_REGIONAL = 1.1
+_IN_REGIONS = ("bedrock", "vertex", "google-cloud")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def most_dollars(request: Request) -> float | None:
     )
     if dollars is None:
         return None
-    return dollars * _REGIONAL if request.platform.name.startswith("bedrock") else dollars
+    return dollars * _REGIONAL if request.platform.name.startswith(_IN_REGIONS) else dollars
 
 
 def _name_of_this_notebook() -> str:

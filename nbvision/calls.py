@@ -18,15 +18,22 @@ from dataclasses import replace
 from typing import Any
 
 from nbvision.backends import Backend
+from nbvision.detections import Detections
 from nbvision.errors import RequestError, UnreadableAnswer
 from nbvision.exchange import How, exchange, found_in
-from nbvision.geometry import Fit
-from nbvision.images import open_image
-from nbvision.inspection import as_list
-from nbvision.json_reader import read_json
-from nbvision.prompts import BOXES_SCHEMA, COMPARE, DESCRIBE, locate_prompt
-from nbvision.request import takes_schema
-from nbvision.results import Detections, Reply
+from nbvision.forms import answer_form
+from nbvision.given import as_list, given_image
+from nbvision.prompts import (
+    BOXES_SCHEMA,
+    COMPARE,
+    DESCRIBE,
+    POINTS_SCHEMA,
+    Kind,
+    locate_prompt,
+)
+from nbvision.referenced import frame_of, require_seen
+from nbvision.request import Thinking, takes_schema
+from nbvision.results import Reply
 
 __all__ = ["ask", "compare", "describe", "locate"]
 
@@ -39,6 +46,7 @@ def describe(
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
+    thinking: Thinking | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
     refresh: bool = False,
@@ -49,7 +57,8 @@ def describe(
     Parameters
     ----------
     image
-        Anything `open_image` takes, or a list of such.
+        Anything `open_image` takes, what `prepare`, `upload` or `remote_image` returns, or a
+        list of such, mixed as you like.
     prompt
         The words; "Describe this image." by default.
     model
@@ -60,6 +69,9 @@ def describe(
         The most the model may write, its thinking included; 8192 by default.
     effort
         ``"low"`` to ``"max"``, where the model takes it; the model's own default otherwise.
+    thinking
+        ``"summarized"`` asks a model from 4.7 on to think as it sees fit and to show a summary,
+        in ``reply.thinking``; otherwise the model does as it does by default.
     backend
         Who answers; by default what `connect` chose last.
     on_text
@@ -87,7 +99,15 @@ def describe(
     ('practice-high', 'end_turn')
     """
     how = How.of(
-        backend, model, system, max_tokens, effort, on_text, refresh=refresh, sample=sample
+        backend,
+        model,
+        system,
+        max_tokens,
+        effort,
+        on_text,
+        thinking,
+        refresh=refresh,
+        sample=sample,
     )
     return exchange(image, prompt or DESCRIBE, "describe", how)
 
@@ -100,6 +120,7 @@ def compare(
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
+    thinking: Thinking | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
     refresh: bool = False,
@@ -110,10 +131,10 @@ def compare(
     Parameters
     ----------
     images
-        Two or more pictures, each anything `open_image` takes.
+        Two or more pictures, each anything `describe` takes.
     prompt
         The words; "How are these images different?" by default.
-    model, system, max_tokens, effort, backend, on_text, refresh, sample
+    model, system, max_tokens, effort, thinking, backend, on_text, refresh, sample
         As in `describe`.
 
     Raises
@@ -139,7 +160,15 @@ def compare(
             cure="give a list: nv.compare([first, second])",
         )
     how = How.of(
-        backend, model, system, max_tokens, effort, on_text, refresh=refresh, sample=sample
+        backend,
+        model,
+        system,
+        max_tokens,
+        effort,
+        on_text,
+        thinking,
+        refresh=refresh,
+        sample=sample,
     )
     return exchange(found, prompt or COMPARE, "compare", how)
 
@@ -148,33 +177,40 @@ def locate(
     image: object,
     subject: str,
     *,
+    kind: Kind = "boxes",
     model: str | None = None,
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
+    thinking: Thinking | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
     refresh: bool = False,
     sample: int = 0,
 ) -> Detections:
-    """Find things in a picture; the boxes are in pixels of the original.
+    """Find things in a picture; boxes and points are in pixels of the original.
 
     Parameters
     ----------
     image
-        One picture, anything `open_image` takes. For a crop made with `SourceImage.crop`
-        the boxes are in pixels of the picture it was cropped from.
+        One picture, anything `describe` takes but a remote one: its size is not known. For a
+        crop made with `SourceImage.crop` the boxes are in pixels of the picture it was cropped
+        from.
     subject
         What to find: ``"every window"``.
-    model, system, max_tokens, effort, backend, on_text, refresh, sample
+    kind
+        ``"boxes"``, or ``"points"`` where a spot says more than a box: ``"the tip of every
+        pencil"``. They are in ``found.boxes`` and ``found.points``; what the model gives of the
+        other kind is kept too.
+    model, system, max_tokens, effort, thinking, backend, on_text, refresh, sample
         As in `describe`.
 
     Raises
     ------
     RequestError
-        If there is more than one picture, or nothing to find.
+        If there is more than one picture, nothing to find, or no such kind.
     UnreadableAnswer
-        If the answer holds no boxes that can be read. *No boxes found* is not an error: it
+        If the answer holds no places that can be read. *Nothing found* is not an error: it
         is an empty result.
     ImageError, RequestError, BackendError, AnswerError
         As in `describe`.
@@ -186,6 +222,9 @@ def locate(
     >>> found = nv.locate(nv.samples.photo, "the red bowl", backend=practice)
     >>> round(found[0].iou(nv.samples.photo.truth[0]), 2)
     0.99
+    >>> spots = nv.locate(nv.samples.shapes, "every circle", kind="points", backend=practice)
+    >>> [spot.label for spot in spots.points]
+    ['red circle', 'red circle']
     """
     if len(as_list(image)) != 1:
         raise RequestError(
@@ -195,15 +234,26 @@ def locate(
         )
     if not str(subject).strip():
         raise RequestError("nothing to locate", cure='say what: nv.locate(image, "every window")')
+    if kind not in ("boxes", "points"):
+        raise RequestError(f"kind={kind!r}"[:200], limit='"boxes" or "points"')
     how = How.of(
-        backend, model, system, max_tokens, effort, on_text, refresh=refresh, sample=sample
+        backend,
+        model,
+        system,
+        max_tokens,
+        effort,
+        on_text,
+        thinking,
+        refresh=refresh,
+        sample=sample,
     )
-    source = open_image(as_list(image)[0])
+    given = require_seen(given_image(as_list(image)[0]))
     schema_is_sent = takes_schema(how.model, how.backend.platform)
     # The frame's size belongs in the words, and it is known from numbers alone.
-    frame = Fit.of(source.size, how.model.tier).resized
-    words = locate_prompt(subject, *frame, schema_is_sent=schema_is_sent)
-    reply = exchange(source, words, "locate", how, BOXES_SCHEMA if schema_is_sent else None)
+    frame = frame_of(given, how.model.tier)
+    words = locate_prompt(subject, *frame, schema_is_sent=schema_is_sent, kind=kind)
+    form = BOXES_SCHEMA if kind == "boxes" else POINTS_SCHEMA
+    reply = exchange(given, words, "locate", how, form if schema_is_sent else None)
     return found_in(reply, reply.request.images[0])
 
 
@@ -216,6 +266,7 @@ def ask(
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
+    thinking: Thinking | None = None,
     backend: Backend | None = None,
     on_text: Callable[[str], None] | None = None,
     refresh: bool = False,
@@ -226,17 +277,21 @@ def ask(
     Parameters
     ----------
     images
-        One picture or a list, each anything `open_image` takes.
+        One picture or a list, each anything `describe` takes.
     prompt
         The words.
     schema
         A JSON schema, or a pydantic model class; ``reply.parsed`` then holds the answer as
-        JSON data or as an instance of the class, validated on this side in any case.
-    model, system, max_tokens, effort, backend, on_text, refresh, sample
+        JSON data or as an instance of the class, validated on this side in any case. What the
+        service cannot take of a model, such as ``Field(ge=0)``, goes out as words.
+    model, system, max_tokens, effort, thinking, backend, on_text, refresh, sample
         As in `describe`.
 
     Raises
     ------
+    RequestError
+        If the schema is none, or the service could not take it: the place and the cure are
+        named, and nothing is sent.
     UnreadableAnswer
         If there is a schema and the answer does not follow it.
     ImageError, RequestError, BackendError, AnswerError
@@ -253,52 +308,23 @@ def ask(
     Shapes(count=9)
     """
     how = How.of(
-        backend, model, system, max_tokens, effort, on_text, refresh=refresh, sample=sample
+        backend,
+        model,
+        system,
+        max_tokens,
+        effort,
+        on_text,
+        thinking,
+        refresh=refresh,
+        sample=sample,
     )
     if schema is None:
         return exchange(images, prompt, "ask", how)
-    form = _json_schema(schema)
-    reply = exchange(images, prompt, "ask", how, form)
-    return replace(reply, parsed=_parsed(reply, schema, form))
-
-
-def _json_schema(schema: Mapping[str, Any] | type) -> dict[str, Any]:
-    if isinstance(schema, Mapping):
-        return dict(schema)
-    from anthropic import transform_schema
-    from pydantic import BaseModel
-
-    if issubclass(schema, BaseModel):
-        return dict(transform_schema(schema))
-    raise RequestError(
-        f"schema={schema!r}", limit="a JSON schema as a dict, or a pydantic model class"
-    )
-
-
-def _parsed(reply: Reply, schema: Mapping[str, Any] | type, form: dict[str, Any]) -> Any:
-    from jsonschema import ValidationError as SchemaError
-    from jsonschema import validate
-    from pydantic import BaseModel
-    from pydantic import ValidationError as ModelError
-
+    form = answer_form(schema, is_sent=takes_schema(how.model, how.backend.platform))
+    reply = exchange(images, prompt, "ask", how, form.sent)
     try:
-        data = read_json(reply.text)
+        parsed = form.read(reply.text, reply.response)
     except UnreadableAnswer:
         reply.disown()
         raise
-    try:
-        if isinstance(schema, type) and issubclass(schema, BaseModel):
-            return schema.model_validate(data)
-        validate(data, form)
-    except (SchemaError, ModelError) as error:
-        reply.disown()
-        first = str(error).splitlines()[0]
-        failure = UnreadableAnswer(
-            f"the answer does not follow the schema: {first}",
-            cure="the words are kept in error.text; say in the prompt what was missing",
-            text=reply.text,
-            response=reply.response,
-        )
-    else:
-        return data
-    raise failure
+    return replace(reply, parsed=parsed)

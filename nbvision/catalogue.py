@@ -7,8 +7,8 @@ standard tier.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -16,35 +16,45 @@ from typing import Any
 
 from nbvision.errors import RequestError
 from nbvision.geometry import HIGH, STANDARD, Tier
-from nbvision.markup import bundle, table
 
 __all__ = [
     "DEFAULT_BEDROCK_MODEL",
+    "DEFAULT_MANTLE_MODEL",
     "DEFAULT_MODEL",
     "DEFAULT_PRACTICE_MODEL",
     "Model",
-    "ModelTable",
     "Price",
     "dollars_in_words",
     "find_model",
+    "images_in",
+    "known_models",
+    "learn_tier",
     "model_cost",
-    "models",
+    "plain_id",
+    "shipped_model",
+    "shipped_models",
+    "use_models",
 ]
 
 DEFAULT_MODEL = "claude-opus-5-5"
 DEFAULT_BEDROCK_MODEL = "us.anthropic.claude-sonnet-5-5"
+DEFAULT_MANTLE_MODEL = "anthropic.claude-sonnet-5-5"
 DEFAULT_PRACTICE_MODEL = "practice-high"
 
 _HIGH_SINCE = (4, 7)
 _STRUCTURED_SINCE = (4, 5)  # build-with-claude/structured-outputs
+_ADAPTIVE_SINCE = (4, 7)  # earlier ones think by a budget of tokens only
 _LONGEST_ID = 2048  # Bedrock's own limit for a model identifier
 _LARGE_CONTEXT, _IMAGES, _IMAGES_IN_LARGE = 1_000_000, 100, 600
+_CACHE_MINIMUM, _NEWEST_CACHE_MINIMUM = 1024, 512
 _MILLION = 1_000_000
 _GENERATION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 # Anything before the last "anthropic." or "/" says where, not which: us., global., an ARN.
 _PLACE = re.compile(r"^.*[/.](?=(?:anthropic\.)?claude-)|^anthropic\.(?=claude-)")
 _VERSION = re.compile(r"(?:@|-)\d{8}(?=$|-v\d)|-v\d+(?::\w+)*(?:\[\w+\])?$")
 _PRACTICE = "practice-"
+# What a service has said of itself, against the catalogue; see `learn_tier`.
+_learned: dict[str, Tier] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,12 @@ class Model:
         ``long_price_above`` tokens.
     structured_outputs
         Whether it takes a JSON schema for its answer, where the platform does too.
+    shows_thinking
+        Whether it can be asked to show a summary of its thinking.
+    efforts
+        The levels of effort it takes; None where not known.
+    cache_minimum
+        Tokens that a prefix has at least before it is kept.
     released, deprecated, retires, not_before
         Its life, by the Anthropic API's dates: the day it ends, or the earliest day it may;
         None where not known.
@@ -113,12 +129,15 @@ class Model:
     long_price: Price | None = None
     long_price_above: int | None = None
     structured_outputs: bool = True
+    shows_thinking: bool = True
     images_per_request: int = 100
+    cache_minimum: int = _CACHE_MINIMUM
     released: date | None = None
     deprecated: bool = False
     retires: date | None = None
     not_before: date | None = None
     platform_ids: Mapping[str, str] = field(default_factory=dict, hash=False)
+    efforts: tuple[str, ...] | None = None
     is_guessed: bool = False
     note: str = ""
 
@@ -130,7 +149,8 @@ def find_model(model_id: str) -> Model:
     ----------
     model_id
         An API id, a Bedrock id, inference profile or ARN, a Google Cloud id with ``@``, or a
-        practice id. Any text is taken; what is not known is guessed and says so.
+        practice id. Any text is taken; what is not known is guessed and says so. What
+        ``nv.models(refresh=True)`` has brought into this kernel goes before what was shipped.
 
     Examples
     --------
@@ -141,11 +161,35 @@ def find_model(model_id: str) -> Model:
     """
     if not isinstance(model_id, str):
         raise RequestError(f"model={model_id!r}"[:200], limit="a model id", cure="nv.models()")
+    known = _refreshed.get(plain_id(model_id)) or shipped_model(model_id)
+    tier = _learned.get(known.id)
+    return known if tier is None else replace(known, tier=tier)
+
+
+def learn_tier(model_id: str, tier: Tier | None) -> None:
+    """Use another tier for a model, as long as this process lives; None ends that.
+
+    Examples
+    --------
+    >>> learn_tier("claude-opus-9", STANDARD)
+    >>> find_model("us.anthropic.claude-opus-9").tier.name
+    'standard'
+    >>> learn_tier("claude-opus-9", None)
+    """
+    known = find_model(model_id).id
+    if tier is None:
+        _learned.pop(known, None)
+    else:
+        _learned[known] = tier
+
+
+def shipped_model(model_id: str) -> Model:
+    """Return what the shipped catalogue says of a model id; see `find_model`."""
     if model_id.startswith(_PRACTICE):
         return _practice_model(model_id)
-    plain_id = _plain_id(model_id)
-    known = _by_id().get(plain_id)
-    return known if known is not None else _guess(plain_id)
+    name = plain_id(model_id)
+    known = _by_id().get(name)
+    return known if known is not None else _guess(name)
 
 
 def model_cost(
@@ -189,75 +233,34 @@ def model_cost(
     ) / _MILLION
 
 
-_HEAD = ("model", "tier", "context", "$ in / out per million", "on Bedrock", "ends", "note")
-
-
-class ModelTable(tuple[Model, ...]):
-    """Models as a table, newest first."""
-
-    __slots__ = ()
-
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        for model in self:
-            price = model.price
-            yield (
-                model.id,
-                model.tier.name,
-                f"{model.context_tokens:,}",
-                f"{price.input:g} / {price.output:g}" if price else "not published",
-                model.platform_ids.get("bedrock", ""),
-                _end_of(model),
-                "; ".join(filter(None, (model.note, _long_note(model)))),
-            )
-
-    def __repr__(self) -> str:
-        return f"ModelTable({len(self)} models)"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(str(self), markup=table(_HEAD, self._rows(), caption=_caption()))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
-        # IPython prints tuples its own way unless told otherwise.
-        printer.text(str(self))
-
-    def __str__(self) -> str:
-        rows = [_HEAD, *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-        lines = (
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
-        return "\n".join([*lines, _caption()])
-
-
-def models() -> ModelTable:
-    """Return the models of the catalogue, newest first; shown as a table.
+def known_models() -> tuple[Model, ...]:
+    """Return the models that are known here, newest first: the shipped ones, or refreshed.
 
     Examples
     --------
-    >>> models()[0].id
+    >>> known_models()[0].id
     'claude-fable-5-2'
     """
-    return ModelTable(_by_id().values())
+    return tuple(_refreshed.values()) or shipped_models()
 
 
-def _caption() -> str:
-    days = [model.as_of for model in _by_id().values()]
-    return (
-        f"As of {min(days)} to {max(days)}; each row has its as_of and source. "
-        "Bedrock's regional profiles (us., eu., jp., au., apac.) cost 10 % more than global."
-    )
+def shipped_models() -> tuple[Model, ...]:
+    """Return the models of the catalogue as it was shipped, newest first."""
+    return tuple(_by_id().values())
 
 
-def _end_of(model: Model) -> str:
-    if model.retires is not None:
-        return f"{model.retires}"
-    return f"not before {model.not_before}" if model.not_before else ""
+def use_models(models: Iterable[Model]) -> None:
+    """Let these models be the known ones in this process; none at all are the shipped ones."""
+    global _refreshed  # noqa: PLW0603 - replaced whole, so that a thread sees one list or the other
+    _refreshed = {model.id: model for model in models}
 
 
-def _long_note(model: Model) -> str:
-    price, above = model.long_price, model.long_price_above
-    return f"{price.input:g} / {price.output:g} above {above:,} tokens" if price else ""
+_refreshed: Mapping[str, Model] = {}
+
+
+def images_in(context_tokens: int) -> int:
+    """Return how many pictures a request may hold, which follows the size of the context."""
+    return _IMAGES_IN_LARGE if context_tokens >= _LARGE_CONTEXT else _IMAGES
 
 
 @cache
@@ -285,12 +288,14 @@ def _model(row: Mapping[str, Any]) -> Model:
         price=price,
         long_price=long_price,
         long_price_above=row.get("long_above"),
-        images_per_request=_IMAGES_IN_LARGE if row["context"] >= _LARGE_CONTEXT else _IMAGES,
+        images_per_request=images_in(row["context"]),
+        cache_minimum=_data()["cache_minimums"].get(row["id"], _CACHE_MINIMUM),
         released=row.get("released"),
         deprecated=row.get("deprecated", False),
         retires=row.get("retires"),
         not_before=row.get("not_before"),
         platform_ids=_platform_ids(row),
+        shows_thinking=_generation(row["id"]) >= _ADAPTIVE_SINCE,
         as_of=row["as_of"],
         source=row["source"],
         note=row.get("note", ""),
@@ -309,23 +314,38 @@ def _platform_ids(row: Mapping[str, Any]) -> dict[str, str]:
     return ids
 
 
-def _plain_id(model_id: str) -> str:
+def plain_id(model_id: str) -> str:
+    """Return a model id without place, date and version; a practice id stays as it is.
+
+    Examples
+    --------
+    >>> plain_id("us.anthropic.claude-haiku-4-5-20251001-v1:0")
+    'claude-haiku-4-5'
+    """
+    if model_id.startswith(_PRACTICE):
+        return model_id
     text = model_id[:_LONGEST_ID].strip()
     return _VERSION.sub("", _VERSION.sub("", _PLACE.sub("", text)))
 
 
-def _guess(plain_id: str) -> Model:
-    found = _GENERATION.search(plain_id)
-    generation = (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+def _generation(name: str) -> tuple[int, int]:
+    found = _GENERATION.search(name)
+    return (int(found[1]), int(found[2] or 0)) if found else (0, 0)
+
+
+def _guess(name: str) -> Model:
+    generation = _generation(name)
     is_high = generation >= _HIGH_SINCE
-    ended = _data()["retired"].get(plain_id)
+    ended = _data()["retired"].get(name)
     return Model(
-        id=plain_id,
+        id=name,
         tier=HIGH if is_high else STANDARD,
         context_tokens=200_000,
         max_output_tokens=128_000 if is_high else 64_000,
         price=None,
         structured_outputs=generation >= _STRUCTURED_SINCE,
+        # An id that tells no generation is left to the service.
+        shows_thinking=generation >= _ADAPTIVE_SINCE or generation == (0, 0),
         deprecated=ended is not None,
         retires=ended,
         as_of=_data()["as_of"],
@@ -338,7 +358,7 @@ def _guess(plain_id: str) -> Model:
 def _practice_model(model_id: str) -> Model:
     asked = model_id.removeprefix(_PRACTICE)
     tiers = {"high": HIGH, "standard": STANDARD}
-    like = find_model(asked) if asked not in tiers and not asked.startswith(_PRACTICE) else None
+    like = shipped_model(asked) if asked not in tiers and not asked.startswith(_PRACTICE) else None
     is_guessed = like.is_guessed if like else asked not in tiers
     note = "the practice server answers; it is not a language model"
     return Model(
@@ -348,6 +368,8 @@ def _practice_model(model_id: str) -> Model:
         max_output_tokens=like.max_output_tokens if like else 128_000,
         price=Price(0, 0, 0, 0, 0, 0, 0),
         images_per_request=like.images_per_request if like else 600,
+        shows_thinking=like.shows_thinking if like else True,
+        cache_minimum=like.cache_minimum if like else _NEWEST_CACHE_MINIMUM,
         as_of=_data()["as_of"],
         source="the practice server",
         is_guessed=is_guessed,

@@ -3,48 +3,30 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from nbvision.backends import Backend
+from nbvision.caching import cache_in_words, kept_until
+from nbvision.conversation_file import SavedConversation, write_conversation
+from nbvision.conversation_reader import read_conversation
+from nbvision.detections import Detections
 from nbvision.errors import RequestError
 from nbvision.exchange import How, exchange, found_in
-from nbvision.geometry import Fit
-from nbvision.images import SourceImage, open_image
-from nbvision.inspection import as_list
-from nbvision.markup import bundle, escape, figure, image_tag, plain, rich
+from nbvision.given import as_list, given_image
+from nbvision.images import SourceImage
+from nbvision.markup import bundle, escape, plain, rich
 from nbvision.preflight import Task
+from nbvision.prepared import side_limit_of
 from nbvision.prompts import BOXES_SCHEMA, locate_prompt
-from nbvision.referenced import RemoteImage, SentImage, require_seen
+from nbvision.referenced import GivenImage, RemoteImage, frame_of, require_seen
 from nbvision.request import RequestMessage, takes_schema
 from nbvision.response import Usage
-from nbvision.results import Cost, Detections, Reply
+from nbvision.results import Cost, Reply
+from nbvision.turns import Turn
 
 __all__ = ["Conversation", "Turn"]
-
-_THUMBNAIL = 160
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of a conversation.
-
-    Attributes
-    ----------
-    prompt
-        The words that were asked.
-    images
-        The pictures that came with them, as sent.
-    first_number
-        The number of the first of them, counted through the conversation from 1.
-    reply
-        The answer.
-    """
-
-    prompt: str
-    images: tuple[SentImage, ...]
-    first_number: int
-    reply: Reply
 
 
 class Conversation:
@@ -60,6 +42,10 @@ class Conversation:
         A system prompt: persona, language, manner.
     model, max_tokens, effort, backend
         As in `nbvision.ask`; the same for every turn.
+    cache
+        Whether the service is asked to keep what it has read, so that the next turn within
+        five minutes reads it again for a fraction of the price. Writing costs a quarter more:
+        False pays for conversations of a single turn, and for pauses longer than that.
 
     Examples
     --------
@@ -80,12 +66,14 @@ class Conversation:
         max_tokens: int | None = None,
         effort: str | None = None,
         backend: Backend | None = None,
+        cache: bool = True,
     ) -> None:
         self.system = system
         self.model = model
         self.max_tokens = max_tokens
         self.effort = effort
         self.backend = backend
+        self.cache = cache
         self._lock = threading.Lock()
         self._turns: tuple[Turn, ...] = ()
 
@@ -121,14 +109,15 @@ class Conversation:
             sum(usage.output_tokens for usage in usages),
             sum(usage.cache_read_tokens for usage in usages),
             sum(usage.cache_write_tokens for usage in usages),
+            sum(usage.thinking_tokens for usage in usages),
         )
 
     @property
     def cost(self) -> Cost:
         """US dollars of all turns together; not known if one is not."""
-        dollars = [turn.reply.cost.dollars for turn in self._turns]
-        known = [amount for amount in dollars if amount is not None]
-        return Cost(sum(known) if len(known) == len(dollars) else None)
+        costs = [turn.reply.cost for turn in self._turns]
+        saved = _sum_if_known([cost.saved for cost in costs])
+        return Cost(_sum_if_known([cost.dollars for cost in costs]), saved=saved)
 
     def ask(
         self,
@@ -144,7 +133,7 @@ class Conversation:
         prompt
             The words.
         *images
-            Each anything `open_image` takes, or a list of such.
+            Each anything `describe` takes, or a list of such.
         backend
             Who answers this turn, if it is not who answers the others.
         on_text
@@ -176,7 +165,7 @@ class Conversation:
         subject
             What to find: ``"every window"``.
         image
-            A new picture, anything `open_image` takes; it becomes the last one.
+            A new picture, anything `nbvision.locate` takes; it becomes the last one.
         image_number
             Otherwise which one, counted from 1 as the labels are; by default the last.
         backend, on_text
@@ -195,7 +184,9 @@ class Conversation:
             raise RequestError("nothing to locate", cure='say what: chat.locate("every window")')
         if image is not None and image_number is not None:
             raise RequestError("a picture and a number", cure="give one of them")
-        sources = [*self.images] if image is None else [*self.images, open_image(image)]
+        new = [] if image is None else [given_image(image)]
+        sources: list[GivenImage] = [sent for turn in self._turns for sent in turn.images]
+        sources += new
         number = len(sources) if image_number is None else image_number
         if type(number) is not int or not 1 <= number <= len(sources):
             raise RequestError(
@@ -205,12 +196,13 @@ class Conversation:
             )
         how = self._how(backend, on_text)
         schema_is_sent = takes_schema(how.model, how.backend.platform)
-        frame = Fit.of(require_seen(sources[number - 1]).size, how.model.tier).resized
+        asked = require_seen(sources[number - 1])
+        frame = frame_of(asked, how.model.tier, side_limit_of(len(sources)))
         words = locate_prompt(
             subject, *frame, schema_is_sent=schema_is_sent, where=f"Image {number}"
         )
         schema = BOXES_SCHEMA if schema_is_sent else None
-        reply = self._turn(words, [] if image is None else [sources[-1]], backend, on_text, schema)
+        reply = self._turn(words, new, backend, on_text, schema)
         return found_in(reply, reply.request.images[number - 1])
 
     def fork(self) -> "Conversation":
@@ -232,8 +224,66 @@ class Conversation:
             max_tokens=self.max_tokens,
             effort=self.effort,
             backend=self.backend,
+            cache=self.cache,
         )
         made._turns = self._turns
+        return made
+
+    def save(self, path: str | Path) -> Path:
+        """Write the conversation as one JSON file: words, answers, and each picture as sent, once.
+
+        No key is in it. ``parsed`` answers are not kept, nor are the original pictures.
+
+        Raises
+        ------
+        RequestError
+            If the file cannot be written. What stood there before stays.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import nbvision as nv
+        >>> practice = nv.connect("practice", words_per_second=None)
+        >>> chat = Conversation(backend=practice)
+        >>> reply = chat.ask("What is this?", nv.samples.shapes)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = chat.save(f"{folder}/chat.json")
+        ...     again = Conversation.load(path, backend=practice)
+        >>> again.messages == chat.messages, again.images[0].size
+        (True, Size(width=3000, height=2000))
+        """
+        settings = (self.system, self.model, self.max_tokens, self.effort)
+        return write_conversation(SavedConversation(*settings, self.cache, self._turns), path)
+
+    @classmethod
+    def load(cls, path: str | Path, *, backend: Backend | None = None) -> "Conversation":
+        """Return a conversation that was saved; it goes on as if it never had been.
+
+        Nothing is sent. The originals of the pictures are not in the file: what shows is the
+        picture as it was sent, at the original's size, so that boxes still land.
+
+        Parameters
+        ----------
+        path
+            What `save` has written.
+        backend
+            Who answers; by default who is connected then.
+
+        Raises
+        ------
+        RequestError
+            If there is no such file, or it is not one that `save` has written.
+        """
+        saved = read_conversation(path)
+        made = cls(
+            saved.system,
+            model=saved.model,
+            max_tokens=saved.max_tokens,
+            effort=saved.effort,
+            backend=backend,
+            cache=saved.cache,
+        )
+        made._turns = saved.turns
         return made
 
     def _how(self, backend: Backend | None, on_text: Callable[[str], None] | None) -> How:
@@ -253,7 +303,9 @@ class Conversation:
         with self._alone():
             task: Task = "ask" if schema is None else "locate"
             count = len(self.images)
-            reply = exchange(images, prompt, task, how, schema, self._said())
+            earlier = [turn.reply.request for turn in self._turns]
+            kept = partial(kept_until, earlier=earlier) if self.cache else None
+            reply = exchange(images, prompt, task, how, schema, self._said(), kept)
             turn = Turn(prompt, reply.request.images[count:], count + 1, reply)
             self._turns = (*self._turns, turn)
         return reply
@@ -294,52 +346,28 @@ class Conversation:
 
     def in_words(self) -> str:
         """Return the conversation as text."""
-        lines = []
-        for turn in self._turns:
-            lines += [_named(number, image) for number, image in _numbered(turn)]
-            lines += [f"You: {turn.prompt}", f"{turn.reply.model}: {turn.reply.text}", ""]
-        return "\n".join([*lines, self.summary()])
+        return "\n".join([*(f"{turn.in_words()}\n" for turn in self._turns), self.summary()])
 
     def summary(self) -> str:
-        """Return one line: how many turns and pictures, tokens, and how much."""
-        usage, counts = self.usage, {"turn": len(self._turns), "image": len(self.images)}
+        """Return one line: how many turns and pictures, tokens, how much, and what that saved."""
+        usage, cost = self.usage, self.cost
+        counts = {"turn": len(self._turns), "image": len(self.images)}
         said = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts.items())
+        cache = cache_in_words(usage, cost.saved)
         return (
-            f"{said} · "
-            f"{usage.total_input_tokens:,} tokens in, {usage.output_tokens:,} out · {self.cost}"
+            f"{said} · {usage.total_input_tokens:,} tokens in, {usage.output_tokens:,} out · "
+            f"{cost}{cache and ' · '}{cache}"
         )
 
     def __repr__(self) -> str:
         return f"Conversation({self.summary()})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        turns = "".join(_turn_markup(turn) for turn in self._turns)
+        turns = "".join(turn.to_html() for turn in self._turns)
         summary = f'<div style="opacity:.75"><small>{escape(self.summary())}</small></div>'
         return bundle(plain(self.in_words()), markup=rich(turns + summary))
 
 
-def _numbered(turn: Turn) -> list[tuple[int, SentImage]]:
-    return list(enumerate(turn.images, start=turn.first_number))
-
-
-def _named(number: int, image: SentImage) -> str:
-    where = image.url if isinstance(image, RemoteImage) else image.source.source
-    return f"Image {number}: {where}"
-
-
-def _turn_markup(turn: Turn) -> str:
-    pictures = ""
-    for number, image in _numbered(turn):
-        words = _named(number, image)
-        if isinstance(image, RemoteImage):
-            pictures += f"<div>{escape(words)}</div>"
-            continue
-        tag = image_tag(image.source.thumbnail(_THUMBNAIL), "image/jpeg", alt=words)
-        shown = figure(tag, rich(f"<small>{escape(words)}</small>"))
-        pictures += f'<div style="margin-right:.6em">{shown}</div>'
-    wrap = "white-space:pre-wrap;max-width:60em;margin:.3em 0"
-    return (
-        f'<div style="display:flex;flex-wrap:wrap">{pictures}</div>'
-        f'<div style="{wrap}"><b>You:</b> {escape(turn.prompt)}</div>'
-        f'<div style="{wrap}"><b>{escape(turn.reply.model)}:</b> {escape(turn.reply.text)}</div>'
-    )
+def _sum_if_known(amounts: list[float | None]) -> float | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None

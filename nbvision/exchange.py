@@ -4,21 +4,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nbvision.backends import Backend, current
+from nbvision.backends import Backend, current, held_by
+from nbvision.backends.stopping import stop_here
 from nbvision.box_reader import read_boxes
 from nbvision.catalogue import Model, find_model
+from nbvision.detections import Detections
 from nbvision.errors import RequestError, UnreadableAnswer
 from nbvision.findings import Findings
-from nbvision.images import open_image
-from nbvision.inspection import as_list, prepare_all
+from nbvision.given import given_images, prepare_all
 from nbvision.intents import cost_of
 from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
-from nbvision.referenced import SentImage, require_seen, sources_of
+from nbvision.prepared import side_limit_of
+from nbvision.referenced import SentImage, require_seen
 from nbvision.remembering import remembered
-from nbvision.request import Request, RequestMessage, build_request, images_of
-from nbvision.response import Response, StreamReader
-from nbvision.results import Cost, Detections, Reply
+from nbvision.request import Request, RequestMessage, Thinking, build_request, images_of
+from nbvision.response import Response
+from nbvision.results import Cost, Reply
+from nbvision.spending import count_exchange
+from nbvision.stream_reader import StreamReader
 
 __all__ = ["How", "exchange", "found_in"]
 
@@ -34,6 +38,7 @@ class How:
     max_tokens: int | None
     effort: str | None
     on_text: Callable[[str], None] | None
+    thinking: Thinking | None = None
     refresh: bool = False
     sample: int = 0
 
@@ -46,6 +51,7 @@ class How:
         max_tokens: int | None,
         effort: str | None,
         on_text: Callable[[str], None] | None,
+        thinking: Thinking | None = None,
         *,
         refresh: bool = False,
         sample: int = 0,
@@ -54,8 +60,8 @@ class How:
         asked = current(backend)
         chosen = model or asked.model
         _check_sample(sample)
-        known = find_model(chosen)
-        return cls(asked, chosen, known, system, max_tokens, effort, on_text, refresh, sample)
+        known, asking = find_model(chosen), (system, max_tokens, effort, on_text)
+        return cls(asked, chosen, known, *asking, thinking, refresh, sample)
 
 
 def exchange(  # noqa: PLR0917 - the first five are every call's
@@ -65,6 +71,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
     how: How,
     schema: dict[str, Any] | None = None,
     earlier: Sequence[RequestMessage] | None = None,
+    kept: Callable[[Request], frozenset[tuple[int, int]]] | None = None,
 ) -> Reply:
     """Send pictures and words, and return the reply.
 
@@ -76,6 +83,8 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         The words, what they are for, who is asked, and the form of the answer.
     earlier
         In a conversation the messages before this one, which are sent again.
+    kept
+        Says up to which blocks of the request the service is to keep what it has read.
 
     Raises
     ------
@@ -85,19 +94,24 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         If nobody answered, or not usably.
     """
     platform = how.backend.platform
-    sources = [open_image(image) for image in as_list(images)] if images or not earlier else []
+    sent = images_of(earlier or ())
+    is_words_only = earlier and isinstance(images, list) and not images
+    given = [] if is_words_only else given_images(images)
     findings = check_images(
-        [*sources_of(images_of(earlier or ())), *sources],
+        [*sent, *given],
         how.model,
         platform,
         prompt=prompt,
         system=how.system or "",
         task=task,
+        earlier=len(sent),
+        held_by=held_by(how.backend),
     )
     require_sendable(findings)
+    side_limit = side_limit_of(len(sent) + len(given))
     with LiveText(how.model_id) as live:
         request = build_request(
-            prepare_all(sources, how.model, platform, live.progress),
+            prepare_all(given, how.model, platform, live.progress, side_limit),
             prompt,
             model_id=how.model_id,
             model=how.model,
@@ -107,15 +121,19 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
             effort=how.effort,
             schema=schema,
             earlier=earlier,
+            thinking=how.thinking,
         )
+        if kept is not None:
+            request = replace(request, cached_until=kept(request))
         answer = remembered(
             request,
-            lambda attempt: _stream(how, request, live, attempt),
+            lambda attempt: _counted(how, request, live, attempt),
             keeping=how.backend.keeping,
             backend=how.backend.name,
             address=how.backend.address,
             sample=how.sample,
             refresh=how.refresh,
+            require_wanted=_require_wanted,
         )
     if answer.from_store is not None and how.on_text is not None:
         how.on_text(answer.response.text)
@@ -123,7 +141,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         response=answer.response,
         request=request,
         backend=how.backend.name,
-        cost=cost_of(answer.response) if answer.from_store is None else Cost(0.0),
+        cost=cost_of(answer.response) if answer.from_store is None else Cost(0.0, saved=0.0),
         findings=findings,
         seconds=answer.seconds,
         from_store=answer.from_store,
@@ -156,6 +174,23 @@ def found_in(reply: Reply, image: SentImage) -> Detections:
     )
 
 
+def _require_wanted() -> None:
+    stop = stop_here()
+    if stop is not None:
+        stop.require_unset()
+
+
+def _counted(
+    how: How, request: Request, live: LiveText, attempt: Callable[[str], None]
+) -> Response:
+    """Send a request, and count what it cost; a stored answer is none of this."""
+    with count_exchange(how.backend.name, how.model_id) as note:
+        response = _stream(how, request, live, attempt)
+        dollars, usage = cost_of(response).dollars, response.usage
+        note(response.model, usage.total_input_tokens, usage.output_tokens, dollars)
+    return response
+
+
 def _stream(how: How, request: Request, live: LiveText, attempt: Callable[[str], None]) -> Response:
     """Send a request and read its events to the end; an interrupt leaves the part on show."""
     reader = StreamReader()
@@ -165,9 +200,11 @@ def _stream(how: How, request: Request, live: LiveText, attempt: Callable[[str],
         live.note(words)
 
     live.note("asked, waiting for the first word")
-    with how.backend.stream(request, on_wait=wait) as events:
+    with how.backend.stream(request, on_wait=wait, stop=stop_here()) as events:
         for event in events:
             text = reader.feed(event)
+            if reader.is_thinking:
+                live.progress("thinking …")
             if text:
                 live.add(text)
                 if how.on_text is not None:

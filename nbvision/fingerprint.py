@@ -25,10 +25,20 @@ from nbvision.request import Request
 __all__ = ["Fingerprint", "picture_name", "words_of"]
 
 _RULE = 1  # raised when the same request is to get another name
+# Where a request's form is another than that of the Messages API. A client may say a later date
+# than this one; what is sent means the same in both.
 _API_VERSION = "2023-06-01"
 _API_VERSIONS = {
+    "anthropic": _API_VERSION,
+    "aws": _API_VERSION,
     "bedrock": "bedrock-2023-05-31",
     "bedrock-converse": "converse",
+    "bedrock-mantle": _API_VERSION,
+    "bedrock-messages": _API_VERSION,
+    "compatible": _API_VERSION,
+    "foundry": _API_VERSION,
+    "google-cloud": _API_VERSION,
+    "practice": _API_VERSION,
     "vertex": "vertex-2023-10-16",
 }
 # Where a picture lies, and what is only for the service's memory or our own safety.

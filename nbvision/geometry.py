@@ -302,17 +302,43 @@ class Fit:
 
     @classmethod
     def of(
-        cls, size: tuple[int, int], tier: Tier, *, crop_origin: tuple[int, int] = (0, 0)
+        cls,
+        size: tuple[int, int],
+        tier: Tier,
+        *,
+        crop_origin: tuple[int, int] = (0, 0),
+        side_limit: int | None = None,
     ) -> "Fit":
         """Return the fit of a picture of this (width, height) to a tier.
+
+        Parameters
+        ----------
+        size
+            Of the upright original in pixels.
+        tier
+            The model's resolution tier.
+        crop_origin
+            Where it lies in a larger picture.
+        side_limit
+            The longest side in pixels that may be sent, where a request is stricter than the
+            tier. A frame within it is left as the tier makes it.
 
         Raises
         ------
         ValueError
             If a side is smaller than one pixel.
+
+        Examples
+        --------
+        >>> Fit.of((4032, 3024), HIGH, side_limit=2000).resized
+        Size(width=1988, height=1491)
         """
         original = Size(*size)
-        return cls(original, resized_size(original, tier), tier, crop_origin)
+        resized = resized_size(original, tier)
+        if side_limit is not None and resized.long_edge > side_limit:
+            tier = replace(tier, edge_limit=side_limit)
+            resized = resized_size(original, tier)
+        return cls(original, resized, tier, crop_origin)
 
     @property
     def padded(self) -> Size:

@@ -5,24 +5,32 @@ for the catalogue's default. None of them connects or pays, and only `estimate` 
 the connected service's free counter.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from os import cpu_count
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nbvision.backends import Backend, connected, current
+from nbvision.backends import Backend, connected, current, held_by
 from nbvision.catalogue import DEFAULT_MODEL, Model, find_model
-from nbvision.errors import BackendError, RequestError, UnreadableAnswer
+from nbvision.errors import (
+    AccessDenied,
+    BackendError,
+    LimitExceeded,
+    ModelNotFound,
+    RequestError,
+    RequestRejected,
+    UnreadableAnswer,
+)
+from nbvision.estimating import Estimate, estimate_request
 from nbvision.findings import Findings
-from nbvision.geometry import Box, Fit
-from nbvision.images import SourceImage, open_image
+from nbvision.forms import answer_form
+from nbvision.geometry import Box, Fit, Size
+from nbvision.given import given_image, given_images, prepare_all, seen_image
 from nbvision.platforms import Platform, find_platform
-from nbvision.preflight import Estimate, Task, check_images, estimate_request, require_sendable
-from nbvision.prepared import PreparedImage, prepare_image
+from nbvision.preflight import Task, check_images, require_sendable
+from nbvision.prepared import PreparedImage, prepare_image, side_limit_of
 from nbvision.previewing import Preview, make_preview
 from nbvision.prompts import DESCRIBE
-from nbvision.request import Request
+from nbvision.referenced import GivenImage, RemoteImage, UploadedImage, require_seen
+from nbvision.request import Request, Thinking, takes_schema
 from nbvision.request import build_request as request_from
 
 __all__ = ["build_request", "check", "estimate", "fit", "prepare", "preview"]
@@ -72,7 +80,7 @@ def prepare(
     Parameters
     ----------
     image
-        Anything `open_image` takes.
+        Anything `open_image` takes; of a prepared picture, the one it was made from.
     model, backend
         For whom; see the module's rule.
     exact
@@ -92,7 +100,7 @@ def prepare(
     ('image/png', Size(width=924, height=1307), 1551)
     """
     _, known, platform = asked_of(model, backend)
-    return prepare_image(open_image(image), known, platform, exact=exact)
+    return prepare_image(seen_image(image), known, platform, exact=exact)
 
 
 def check(
@@ -109,7 +117,7 @@ def check(
     Parameters
     ----------
     images
-        One picture or a list of them, each anything `open_image` takes.
+        One picture or a list of them, each anything `describe` takes.
     prompt, system
         The words, if they are to be checked too.
     task
@@ -129,12 +137,13 @@ def check(
     """
     _, known, platform = asked_of(model, backend)
     return check_images(
-        [open_image(image) for image in as_list(images)],
+        given_images(images),
         known,
         platform,
         prompt=prompt,
         system=system,
         task=task,
+        held_by=_held_by(backend),
     )
 
 
@@ -148,13 +157,15 @@ def estimate(
 ) -> Estimate:
     """Return tokens and dollars before sending, a row for each model.
 
-    Visual tokens are exact by the published rule. The words are counted by the service for
-    the model that is connected, if its counter is there, and estimated for the others.
+    Visual tokens are exact by the published rule; a picture that only the service sees counts
+    as the most one can cost. The words are counted by the service for the model that is
+    connected, and for those that are named here if it serves them; without its counter, where
+    it does not get all the pictures, and for all others, they are estimated.
 
     Parameters
     ----------
     images
-        One picture or a list of them, each anything `open_image` takes.
+        One picture or a list of them, each anything `describe` takes.
     prompt
         The words; by default those of `describe`.
     models
@@ -178,18 +189,18 @@ def estimate(
     ids = (
         [models] if isinstance(models, str) else list(models or dict.fromkeys((chosen, *_COMPARED)))
     )
-    sources = [open_image(image) for image in as_list(images)]
+    given = given_images(images)
     words = prompt or DESCRIBE
     asked = current(backend) if backend is not None else connected()
     counted: dict[str, int] = {}
-    if count and asked is not None and asked.model in ids and platform.counts_tokens:
-        request = build_request(sources, words, backend=asked)
-        # Without the counter there is still the estimate; the table says which it is.
-        with suppress(BackendError, UnreadableAnswer):
-            if (tokens := asked.count_tokens(request)) is not None:
-                counted[request.model.id] = tokens
+    # What is only named is not looked at when tokens are counted.
+    is_whole = not any(isinstance(image, UploadedImage | RemoteImage) for image in given)
+    if count and is_whole and asked is not None and platform.counts_tokens:
+        # Beside the one in use, those that were asked for: each gets the pictures once more.
+        wanted = [name for name in ids if name == asked.model or models is not None]
+        counted = _counted(asked, wanted, list(given), words)
     known = [find_model(name) for name in ids]
-    return estimate_request([source.size for source in sources], words, known, counted)
+    return estimate_request([_size_of(image) for image in given], words, known, counted)
 
 
 def preview(
@@ -206,7 +217,7 @@ def preview(
     Parameters
     ----------
     image
-        Anything `open_image` takes.
+        Anything `open_image` takes, or what `prepare` or `upload` has made of it.
     boxes
         In original pixels, drawn on all three.
 
@@ -214,6 +225,8 @@ def preview(
     ------
     ImageError
         If the picture cannot be opened or prepared.
+    RequestError
+        If only the service sees it.
 
     Examples
     --------
@@ -222,9 +235,10 @@ def preview(
     Size(width=924, height=1316)
     """
     _, known, platform = asked_of(model, backend)
-    source = open_image(image)
+    given = require_seen(given_image(image))
+    prepared = given if isinstance(given, PreparedImage) else prepare_image(given, known, platform)
     others = [find_model(name) for name in _COMPARED if name != known.id]
-    return make_preview(source, prepare_image(source, known, platform), known, others, boxes=boxes)
+    return make_preview(prepared.source, prepared, known, others, boxes=boxes)
 
 
 def build_request(
@@ -236,7 +250,8 @@ def build_request(
     system: str | None = None,
     max_tokens: int | None = None,
     effort: str | None = None,
-    schema: dict[str, Any] | None = None,
+    schema: Mapping[str, Any] | type | None = None,
+    thinking: Thinking | None = None,
 ) -> Request:
     """Return a request that can be shown, saved and counted without being sent.
 
@@ -245,7 +260,7 @@ def build_request(
     ImageError
         If a picture cannot be opened or prepared.
     RequestError
-        If the request is over a documented limit.
+        If the request is over a documented limit, or its schema cannot be sent.
 
     Examples
     --------
@@ -254,10 +269,15 @@ def build_request(
     Request('claude-opus-5-5', 1 images, 13 characters of text, max_tokens=8192)
     """
     chosen, known, platform = asked_of(model, backend)
-    sources = [open_image(image) for image in as_list(images)]
-    require_sendable(check_images(sources, known, platform, prompt=prompt, system=system or ""))
+    is_sent = takes_schema(known, platform)
+    form = None if schema is None else answer_form(schema, is_sent=is_sent).sent
+    given = given_images(images)
+    found = check_images(
+        given, known, platform, prompt=prompt, system=system or "", held_by=_held_by(backend)
+    )
+    require_sendable(found)
     return request_from(
-        prepare_all(sources, known, platform),
+        prepare_all(given, known, platform, side_limit=side_limit_of(len(given))),
         prompt,
         model_id=chosen,
         model=known,
@@ -265,47 +285,43 @@ def build_request(
         system=system,
         max_tokens=max_tokens,
         effort=effort,
-        schema=schema,
+        schema=form,
+        thinking=thinking,
     )
 
 
-def as_list(images: object) -> list[object]:
-    """Return one picture or a list or tuple of them as a list.
+def _size_of(image: GivenImage) -> Size | None:
+    if isinstance(image, RemoteImage):
+        return None
+    return image.fit.resized if isinstance(image, PreparedImage) else image.size
 
-    Raises
-    ------
-    RequestError
-        If there is none.
+
+def _held_by(backend: Backend | None) -> str:
+    """Return where the asked service's files lie; empty if nobody is connected."""
+    return held_by(current(backend) if backend is not None else connected())
+
+
+def _counted(
+    asked: Backend, ids: Sequence[str], sources: Sequence[GivenImage], words: str
+) -> dict[str, int]:
+    """Return the input tokens of each model that the connected service counts for.
+
+    Without the counter there is still the estimate; the table says which it is.
     """
-    found = list(images) if isinstance(images, list | tuple) else [images]
-    if not found:
-        raise RequestError("no picture", limit="one or more", cure="give a picture or a list")
-    return found
-
-
-def prepare_all(
-    images: Sequence[SourceImage],
-    model: Model,
-    platform: Platform,
-    on_progress: Callable[[str], None] | None = None,
-) -> list[PreparedImage]:
-    """Prepare several pictures at once, in order; an interrupt ends it with those under way.
-
-    No more threads than cores: Pillow lets go of the interpreter while it works, and each
-    picture in flight costs memory.
-    """
-    if len(images) < 2:  # noqa: PLR2004 - one picture needs no pool
-        return [prepare_image(image, model, platform) for image in images]
-    pool = ThreadPoolExecutor(min(len(images), cpu_count() or 1))
-    try:
-        prepared = []
-        for image in pool.map(lambda source: prepare_image(source, model, platform), images):
-            prepared.append(image)
-            if on_progress is not None:
-                on_progress(f"preparing pictures, {len(prepared)} of {len(images)}")
-        return prepared
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    counted: dict[str, int] = {}
+    for name in ids:
+        # The practice server plays other models and counts words by a rule of thumb.
+        if name != asked.model and not (asked.name == "anthropic" and name.startswith("claude-")):
+            continue
+        try:
+            request = build_request(sources, words, model=name, backend=asked)
+            if (tokens := asked.count_tokens(request)) is not None:
+                counted[request.model.id] = tokens
+        except (LimitExceeded, ModelNotFound, AccessDenied, RequestRejected):
+            continue  # of this model alone
+        except (BackendError, UnreadableAnswer):
+            break
+    return counted
 
 
 def _is_size(value: object) -> bool:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 from nbvision.budget import most_dollars
+from nbvision.caching import dollars_saved
 from nbvision.catalogue import find_model, model_cost
 from nbvision.errors import (
     AnswerError,
@@ -28,7 +29,7 @@ _REQUEST_ID = re.compile(r"req_\w{1,48}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{
 
 
 def cost_of(response: Response) -> Cost:
-    """Return what an answer cost by the catalogue."""
+    """Return what an answer cost by the catalogue, and what caching saved."""
     model, usage = find_model(response.model), response.usage
     dollars = model_cost(
         model,
@@ -37,7 +38,7 @@ def cost_of(response: Response) -> Cost:
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
     )
-    return Cost(dollars, model.note)
+    return Cost(dollars, model.note, dollars_saved(model, usage))
 
 
 def intent_of(request: Request, names: Fingerprint, backend: str, sample: int) -> Intent:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["bundle", "escape", "figure", "image_tag", "one_line", "plain", "rich", "table"]
+__all__ = ["bundle", "escape", "figure", "image_tag", "one_line", "page", "plain", "rich", "table"]
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 # The joiners are part of how Persian, Hindi and emoji are written.
@@ -87,6 +87,25 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, caption
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return rich(f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width"><title>{title}</title>
+<style>body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem}}
+table{{border-collapse:collapse}}td,th{{padding:.2rem .8rem .2rem 0;text-align:left}}</style>
+<main>{body}</main></html>
+"""
+
+
+def page(title: object, *parts: rich) -> str:
+    """Return a whole page that loads nothing and runs nothing, whatever is in it.
+
+    >>> "<title>&lt;b&gt;</title>" in page("<b>", rich("<p>words</p>"))
+    True
+    """
+    return _PAGE.format(title=escape(title), body="".join(map(escape, parts)))
 
 
 def bundle(

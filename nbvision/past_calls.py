@@ -345,6 +345,7 @@ def _request_of(
         system=parameters.get("system"),
         effort=output.get("effort"),
         schema=(output.get("format") or {}).get("schema"),
+        thinking=(parameters.get("thinking") or {}).get("display"),
     )
 
 

@@ -24,9 +24,17 @@ from nbvision.geometry import Fit, Size
 from nbvision.images import DecodedFrame, SourceImage
 from nbvision.markup import bundle, figure, image_tag
 from nbvision.platforms import Platform
-from nbvision.preflight import resized_note
 
-__all__ = ["PreparedImage", "prepare_image"]
+__all__ = [
+    "PreparedImage",
+    "is_over_limit",
+    "limit_in_words",
+    "prepare_image",
+    "resized_note",
+    "side_limit_of",
+]
+
+_MANY, _MANY_SIDE = 20, 2000
 
 # How many times the target a reduced decode is at least. Against a full decode a photograph
 # keeps 52 dB of light at 1.25; clean text would fall to 33 to 43 dB there, and keeps 46 or
@@ -100,11 +108,15 @@ class PreparedImage:
             f"{len(self.data) / 1000:.0f} kB, {self.visual_tokens} visual tokens)"
         )
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        words = (
+    def in_words(self) -> str:
+        """Return what it is made from, and what is sent of it, as one line."""
+        return (
             f"{self.source.source}: {self.fit.original} px sent as {self.fit.resized} px, "
             f"{self.media_type}, {len(self.data) / 1000:.0f} kB, {self.visual_tokens} visual tokens"
         )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        words = self.in_words()
         # A notebook keeps its outputs: it gets a picture of the frame, not the frame's bytes.
         small = self.pixels
         small.thumbnail((1000, 1000))
@@ -115,8 +127,24 @@ class PreparedImage:
         return bundle(f"{words}\n{self.findings}", markup=shown)
 
 
+def side_limit_of(count: int) -> int | None:
+    """Return the longest side in pixels of a picture among so many in a request, if it has one.
+
+    Examples
+    --------
+    >>> side_limit_of(20), side_limit_of(21)
+    (None, 2000)
+    """
+    return _MANY_SIDE if count > _MANY else None
+
+
 def prepare_image(
-    image: SourceImage, model: Model, platform: Platform, *, exact: bool = False
+    image: SourceImage,
+    model: Model,
+    platform: Platform,
+    *,
+    exact: bool = False,
+    side_limit: int | None = None,
 ) -> PreparedImage:
     """Resize and encode a picture for a model at a place.
 
@@ -136,6 +164,9 @@ def prepare_image(
     exact
         Resize from the full decode and send without loss, whatever it costs in time, memory
         and bytes.
+    side_limit
+        The longest side in pixels that may be sent, where a request of many pictures is
+        stricter than the tier; see `side_limit_of`.
 
     Raises
     ------
@@ -155,7 +186,7 @@ def prepare_image(
     >>> ready.media_type, ready.fit.resized, ready.visual_tokens
     ('image/png', Size(width=1568, height=523), 1064)
     """
-    fit = Fit.of(image.size, model.tier, crop_origin=image.crop_origin)
+    fit = Fit.of(image.size, model.tier, crop_origin=image.crop_origin, side_limit=side_limit)
     decoded, is_flat = _decoded(image, fit, exact=exact)
     frame = _resized(decoded, fit, image.format)
     del decoded  # the encoder need not have the large picture beside it
@@ -163,7 +194,7 @@ def prepare_image(
     qualities = () if exact else _FLAT_QUALITIES if is_flat else _PHOTO_QUALITIES
     for number, encoded in enumerate(_encodings(frame, qualities, lossless=lossless)):
         media_type, quality, data = encoded
-        if not _is_over(len(data), platform):
+        if not is_over_limit(len(data), platform):
             how = "flat graphics or text, so PNG" if is_flat else "PNG, as exact=True asks for"
             how = how if quality is None else f"JPEG at quality {quality}"
             note = _encoded_note(
@@ -174,9 +205,30 @@ def prepare_image(
     raise LimitExceeded(
         f"{image.source} has {len(data) / 1e6:.1f} MB at {fit.resized} "
         + ("without loss" if exact else "and the lowest quality"),
-        limit=_limit_in_words(platform),
+        limit=limit_in_words(platform),
         cure="leave out exact=True, or send a crop" if exact else "send a crop",
     )
+
+
+def resized_note(fit: Fit, image_number: int | None = None) -> Iterator[Finding]:
+    """Yield what is said of a picture that is shrunk; nothing of one that is not.
+
+    Examples
+    --------
+    >>> from nbvision.geometry import HIGH
+    >>> [note.code for note in resized_note(Fit.of((4032, 3024), HIGH))]
+    ['resized']
+    """
+    if fit.is_resized:
+        share = fit.resized.pixels / fit.original.pixels
+        yield Finding(
+            "resized",
+            "info",
+            f"{fit.original} → {fit.resized} before sending: {share:.0%} of the pixels are left",
+            f"edge {fit.tier.edge_limit}, {fit.tier.visual_token_limit} visual tokens",
+            "for small details send a crop",
+            image_number,
+        )
 
 
 def _decoded(image: SourceImage, fit: Fit, *, exact: bool) -> tuple[DecodedFrame, bool]:
@@ -265,14 +317,23 @@ def _encodings(
         yield "image/jpeg", quality, data.getvalue()
 
 
-def _is_over(size_bytes: int, platform: Platform) -> bool:
+def is_over_limit(size_bytes: int, platform: Platform) -> bool:
+    """Whether a picture of so many bytes is more than a place takes.
+
+    Examples
+    --------
+    >>> from nbvision.platforms import find_platform
+    >>> is_over_limit(4_000_000, find_platform("bedrock"))
+    True
+    """
     if platform.image_raw_limit is not None and size_bytes > platform.image_raw_limit:
         return True
     limit = platform.image_base64_limit
     return limit is not None and 4 * ceil(size_bytes / 3) > limit
 
 
-def _limit_in_words(platform: Platform) -> str:
+def limit_in_words(platform: Platform) -> str:
+    """Return how many bytes a picture may have at a place, as it is said to people."""
     if platform.image_raw_limit is not None:
         return f"{platform.image_raw_limit / 1e6:.2f} MB on {platform.name}"
     return f"{(platform.image_base64_limit or 0) / 1e6:.0f} MB of base64 on {platform.name}"

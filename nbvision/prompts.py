@@ -1,16 +1,20 @@
 """The words we send and the schemas we ask for: text only.
 
-Coordinates are asked for in words as absolute pixels, one box as ``[x1, y1, x2, y2]``; the
+Coordinates are asked for in words as absolute pixels, one box as ``[x1, y1, x2, y2]``, one
+point as ``[x, y]``; the
 documentation reports worse results for relative or 0-1000 coordinates ("Coordinates and
 bounding boxes", platform.claude.com/docs, copy of August 2026).
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 __all__ = [
     "BOXES_SCHEMA",
     "COMPARE",
     "DESCRIBE",
+    "POINTS_SCHEMA",
+    "Kind",
     "in_words",
     "label_for",
     "locate_prompt",
@@ -19,32 +23,40 @@ __all__ = [
 DESCRIBE = "Describe this image."
 COMPARE = "How are these images different?"
 
-BOXES_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "boxes": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "label": {"type": "string"},
-                    # The schema dialect cannot say "exactly four": the reader checks it.
-                    "box": {"type": "array", "items": {"type": "number"}},
-                },
-                "required": ["label", "box"],
-                "additionalProperties": False,
-            },
-        }
-    },
-    "required": ["boxes"],
-    "additionalProperties": False,
-}
-"""What `locate` asks for where the platform has structured outputs."""
+Kind = Literal["boxes", "points"]
+"""What things are marked by where they are found."""
 
-_JSON_BOXES = (
-    "Answer with one JSON object and nothing else, in this form: "
-    '{"boxes": [{"label": "what it is", "box": [x1, y1, x2, y2]}]}'
-)
+
+def _places_schema(kind: Kind, name: str) -> dict[str, Any]:
+    # The schema dialect cannot say how many numbers: the reader checks it.
+    place = {"type": "array", "items": {"type": "number"}}
+    item = {
+        "type": "object",
+        "properties": {"label": {"type": "string"}, name: place},
+        "required": ["label", name],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {kind: {"type": "array", "items": item}},
+        "required": [kind],
+        "additionalProperties": False,
+    }
+
+
+BOXES_SCHEMA: dict[str, Any] = _places_schema("boxes", "box")
+"""What `locate` asks for where the platform has structured outputs."""
+POINTS_SCHEMA: dict[str, Any] = _places_schema("points", "point")
+"""The same for points."""
+
+_ASKED: Mapping[Kind, tuple[str, str]] = {
+    "boxes": ("one tight bounding box", "as [x1, y1, x2, y2]: left, top, right, bottom"),
+    "points": ("one point", "as [x, y]"),
+}
+_JSON: Mapping[Kind, str] = {
+    "boxes": '{"boxes": [{"label": "what it is", "box": [x1, y1, x2, y2]}]}',
+    "points": '{"points": [{"label": "what it is", "point": [x, y]}]}',
+}
 
 
 def label_for(number: int) -> str:
@@ -57,9 +69,15 @@ def label_for(number: int) -> str:
 
 
 def locate_prompt(
-    subject: str, width: int, height: int, *, schema_is_sent: bool, where: str = "the image"
+    subject: str,
+    width: int,
+    height: int,
+    *,
+    schema_is_sent: bool,
+    where: str = "the image",
+    kind: Kind = "boxes",
 ) -> str:
-    """Return the words that ask for boxes in pixels of the frame the model looks at.
+    """Return the words that ask for boxes or points in pixels of the frame the model looks at.
 
     Parameters
     ----------
@@ -71,6 +89,8 @@ def locate_prompt(
         Whether structured outputs carry the form of the answer; if not, words do.
     where
         Which image, if there are several: ``"Image 2"``.
+    kind
+        ``"boxes"`` or ``"points"``.
 
     Examples
     --------
@@ -80,14 +100,16 @@ def locate_prompt(
 (origin top left, x to the right, y down), as [x1, y1, x2, y2]: left, top, right, bottom. \
 Label each with a few words. If there is none, give an empty list.
     """
+    mark, form = _ASKED[kind]
     words = (
         f"Find in {where}: {subject}\n"
-        f"Give one tight bounding box for each, in absolute pixel coordinates of this "
-        f"{width} × {height} image (origin top left, x to the right, y down), "
-        "as [x1, y1, x2, y2]: left, top, right, bottom. "
+        f"Give {mark} for each, in absolute pixel coordinates of this "
+        f"{width} × {height} image (origin top left, x to the right, y down), {form}. "
         "Label each with a few words. If there is none, give an empty list."
     )
-    return words if schema_is_sent else f"{words}\n{_JSON_BOXES}"
+    if schema_is_sent:
+        return words
+    return f"{words}\nAnswer with one JSON object and nothing else, in this form: {_JSON[kind]}"
 
 
 def in_words(schema_as_json: str) -> str:

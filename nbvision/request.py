@@ -5,20 +5,31 @@ and no key or client is needed to make one.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from nbvision.catalogue import Model
 from nbvision.errors import LimitExceeded, RequestError
+from nbvision.export import Export, Form, export_body
 from nbvision.markup import bundle, escape, rich
 from nbvision.platforms import Platform
 from nbvision.prepared import PreparedImage
 from nbvision.prompts import in_words, label_for
 from nbvision.referenced import RemoteImage, SentImage, UploadedImage
 
-__all__ = ["Request", "RequestMessage", "build_request", "images_of", "takes_schema"]
+__all__ = [
+    "Request",
+    "RequestMessage",
+    "Thinking",
+    "build_request",
+    "images_of",
+    "takes_schema",
+]
+
+Thinking = Literal["summarized"]
+"""How thinking may be asked to be shown, in the Messages API's word."""
 
 # Thinking counts toward max_tokens on current models, so a short limit cuts answers off.
 _MAX_TOKENS = 8192
@@ -47,6 +58,8 @@ class Request:
         In order; images stand before the words about them.
     system, max_tokens, effort, schema
         As in the Messages API; ``schema`` is a JSON schema for the answer.
+    thinking
+        ``"summarized"`` asks to see a summary of the thinking; None leaves it to the model.
     cached_until
         Up to which blocks the service is to keep what it has read, each as (message, block)
         counted from 0; (-1, 0) is the system prompt.
@@ -61,6 +74,7 @@ class Request:
     effort: str | None = None
     schema: dict[str, Any] | None = None
     cached_until: frozenset[tuple[int, int]] = frozenset()
+    thinking: Thinking | None = None
 
     @property
     def images(self) -> tuple[SentImage, ...]:
@@ -74,11 +88,22 @@ class Request:
 
     def body(self) -> dict[str, Any]:
         """Return the body as the Messages API's own dict, pictures included."""
-        return self._body(abridged=False)
+        return self._body(_spelled_out)
 
     def abridged(self) -> dict[str, Any]:
         """Return the body with each picture's data named instead of spelled out."""
-        return self._body(abridged=True)
+        return self._body(_abridged)
+
+    @property
+    def size_bytes(self) -> int:
+        """How long the body is on the wire as the Messages API's JSON, streamed.
+
+        The pictures' base64 is counted, not made: near the limit a copy of it is large.
+        """
+        bare = self._body(_without_data) | {"stream": True}
+        text = json.dumps(bare, ensure_ascii=False, separators=(",", ":"))
+        pictures = sum(image.base64_length for image in self.images if _is_embedded(image))
+        return len(text.encode(errors="surrogatepass")) + pictures
 
     def save(self, path: str | Path) -> Path:
         """Write the whole body as JSON, ready for ``curl --data @path``; no key is in it.
@@ -98,7 +123,36 @@ class Request:
             ) from None
         return target
 
-    def _body(self, *, abridged: bool) -> dict[str, Any]:
+    def export(self, form: Form = "python", folder: str | Path | None = None) -> Export:
+        """Return code that sends this request without nbvision; with a folder, write it there.
+
+        Parameters
+        ----------
+        form
+            ``"python"``: the `anthropic` SDK. ``"curl"``: a script for bash. ``"boto3"``: Amazon
+            Bedrock. ``"ant"``: YAML for the `ant` command. Ids of models are translated.
+        folder
+            Where to write code and pictures; nothing there is overwritten.
+
+        Raises
+        ------
+        RequestError
+            If the form is not known or cannot carry this request, or writing fails.
+
+        Examples
+        --------
+        >>> import nbvision as nv
+        >>> practice = nv.connect("practice", words_per_second=None)
+        >>> request = nv.build_request(nv.samples.page, "What is this?", backend=practice)
+        >>> list(request.export("curl").files)
+        ['image_1.png']
+        """
+        made = export_body(self.body(), form)
+        if folder is not None:
+            made.save(folder)
+        return made
+
+    def _body(self, source_of: Callable[[SentImage], dict[str, str]]) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self.model_id, "max_tokens": self.max_tokens}
         if self.system:
             marked = [{"type": "text", "text": self.system, "cache_control": _KEPT}]
@@ -107,12 +161,14 @@ class Request:
             {
                 "role": message.role,
                 "content": [
-                    self._block(block, (at, number), abridged=abridged)
+                    self._block(block, (at, number), source_of)
                     for number, block in enumerate(message.blocks)
                 ],
             }
             for at, message in enumerate(self.messages)
         ]
+        if self.thinking is not None:
+            body["thinking"] = {"type": "adaptive", "display": self.thinking}
         output: dict[str, Any] = {}
         if self.effort is not None:
             output["effort"] = self.effort
@@ -123,13 +179,16 @@ class Request:
         return body
 
     def _block(
-        self, block: str | SentImage, place: tuple[int, int], *, abridged: bool
+        self,
+        block: str | SentImage,
+        place: tuple[int, int],
+        source_of: Callable[[SentImage], dict[str, str]],
     ) -> dict[str, Any]:
         content_block: dict[str, Any]
         if isinstance(block, str):
             content_block = {"type": "text", "text": block}
         else:
-            content_block = {"type": "image", "source": _source(block, abridged=abridged)}
+            content_block = {"type": "image", "source": source_of(block)}
             # Pre-resized, so this never fires; if our sizes were wrong, the service says so
             # instead of silently moving every coordinate.
             if self.platform.takes_transformations and isinstance(block, PreparedImage):
@@ -163,6 +222,7 @@ def build_request(
     effort: str | None = None,
     schema: dict[str, Any] | None = None,
     earlier: Sequence[RequestMessage] | None = None,
+    thinking: Thinking | None = None,
 ) -> Request:
     """Return a request: images first, then words; images are labelled if there are several.
 
@@ -173,7 +233,8 @@ def build_request(
     Raises
     ------
     RequestError
-        If there are no words, or ``max_tokens`` is not a positive integer.
+        If there are no words, ``max_tokens`` is not a positive integer, or the model is known
+        not to take the effort or to show its thinking.
     LimitExceeded
         If ``max_tokens`` is above what the model can write, or the request is larger than the
         platform takes.
@@ -184,6 +245,7 @@ def build_request(
         raise RequestError("the prompt is empty", cure="say what you want to know of the picture")
     if schema is not None and not takes_schema(model, platform):
         prompt = f"{prompt}\n{in_words(json.dumps(schema, ensure_ascii=False))}"
+    _check_effort(effort, model)
     request = Request(
         model_id=model_id,
         model=model,
@@ -193,6 +255,7 @@ def build_request(
         system=system,
         effort=effort,
         schema=schema,
+        thinking=_checked_thinking(thinking, model),
     )
     _check_size(request)
     return request
@@ -235,6 +298,33 @@ def _checked_max_tokens(max_tokens: int | None, model: Model) -> int:
     return max_tokens
 
 
+def _checked_thinking(thinking: Thinking | None, model: Model) -> Thinking | None:
+    if thinking is None:
+        return None
+    if thinking != "summarized":
+        raise RequestError(
+            f"thinking={thinking!r}"[:200],
+            limit='"summarized", or nothing',
+            cure="leave thinking= out to have the model's own default",
+        )
+    if not model.shows_thinking:
+        raise RequestError(
+            f"thinking={thinking!r} for {model.id}",
+            limit="models from 4.7 on; earlier ones think by a budget, which is not offered",
+            cure="choose a newer model with model=, or leave thinking= out",
+        )
+    return thinking
+
+
+def _check_effort(effort: str | None, model: Model) -> None:
+    if effort is not None and model.efforts is not None and effort not in model.efforts:
+        raise RequestError(
+            f"effort={effort!r}"[:200],
+            limit=f"{model.id} takes {', '.join(model.efforts) or 'no effort'}",
+            cure="leave it out for the model's own default",
+        )
+
+
 def _check_words(name: str, words: object) -> None:
     if not isinstance(words, str):
         raise RequestError(f"{name} is a {type(words).__name__}", limit="text")
@@ -253,29 +343,47 @@ def _is_whole(value: object) -> bool:
 
 def _check_size(request: Request) -> None:
     """Refuse a body that is larger than the platform takes, by the bytes it really has."""
-    images, platform = request.images, request.platform
-    size = sum(
-        image.base64_length
-        for image in images
-        if isinstance(image, PreparedImage) and not isinstance(image, UploadedImage)
+    size, limit = request.size_bytes, request.platform.request_limit_bytes
+    if size <= limit:
+        return
+    pictures = sum(image.base64_length for image in request.images if _is_embedded(image))
+    upload = "upload the pictures once and name them: nv.upload; or "
+    raise LimitExceeded(
+        f"a body of {size / 1e6:.2f} MB, of which {pictures / 1e6:.2f} MB are "
+        f"{sum(map(_is_embedded, request.images))} pictures",
+        limit=f"{limit / 1e6:.0f} MB on {request.platform.name}",
+        cure=f"{upload if 'file' in request.platform.source_types else ''}send fewer or smaller "
+        "pictures in one request",
     )
-    if size > platform.request_limit_bytes:
-        raise LimitExceeded(
-            f"a body of more than {size / 1e6:.1f} MB",
-            limit=f"{platform.request_limit_bytes / 1e6:.0f} MB on {platform.name}",
-            cure="send fewer or smaller pictures in one request",
-        )
 
 
-def _source(image: SentImage, *, abridged: bool) -> dict[str, str]:
-    """Return how a picture travels: named by the service's id or an address, or spelled out."""
+def _is_embedded(image: SentImage) -> TypeGuard[PreparedImage]:
+    """Whether a picture's bytes travel in the request itself."""
+    return isinstance(image, PreparedImage) and not isinstance(image, UploadedImage)
+
+
+def _spelled_out(image: SentImage) -> dict[str, str]:
+    """Return how a picture travels: named by the service's id or an address, or as its bytes."""
     if isinstance(image, RemoteImage):
         return {"type": "url", "url": image.url}
+    return _named_or(image, image.base64)
+
+
+def _abridged(image: SentImage) -> dict[str, str]:
+    """Return the same for people: what is long, or may hold a signature, is left out."""
+    if isinstance(image, RemoteImage):
+        return {"type": "url", "url": f"https://{image.source}"}
+    kilobytes = len(image.data) / 1000
+    return _named_or(
+        image, lambda: f"<{image.media_type}, {image.fit.resized}, {kilobytes:.0f} kB>"
+    )
+
+
+def _without_data(image: SentImage) -> dict[str, str]:
+    return _spelled_out(image) if isinstance(image, RemoteImage) else _named_or(image, str)
+
+
+def _named_or(image: PreparedImage, data_of: Callable[[], str]) -> dict[str, str]:
     if isinstance(image, UploadedImage):
         return {"type": "file", "file_id": image.file_id}
-    data = _abridge(image) if abridged else image.base64()
-    return {"type": "base64", "media_type": image.media_type, "data": data}
-
-
-def _abridge(image: PreparedImage) -> str:
-    return f"<{image.media_type}, {image.fit.resized}, {len(image.data) / 1000:.0f} kB>"
+    return {"type": "base64", "media_type": image.media_type, "data": data_of()}

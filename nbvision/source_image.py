@@ -118,6 +118,13 @@ class SourceImage:
         return turn_upright(cut, frame.orientation)
 
     @property
+    def original_bytes(self) -> bytes | None:
+        """The bytes it came as, where these are this very picture: not turned, not cropped."""
+        origin = self._origin
+        is_whole = origin.size == self.size and self.orientation == 1
+        return origin.data if isinstance(origin, Encoded) and is_whole else None
+
+    @property
     def sha256(self) -> str:
         """A name for the content: of the bytes and the region, as hexadecimal."""
         origin = self._origin

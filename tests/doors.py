@@ -1,8 +1,9 @@
-"""Both doors to a wire, and how a test asks through them: once plainly, once as a stream."""
+"""Every door to a wire, and how a test asks through them: once plainly, once as a stream."""
 
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from wire import (
@@ -16,19 +17,52 @@ from wire import (
 import nbvision as nv
 from nbvision.backends import Backend
 from nbvision.catalogue import find_model
+from nbvision.practice import PracticeServer
+from nbvision.practice.entrances import ADDRESSES
 from nbvision.request import Request, build_request
-from nbvision.response import Response, StreamReader, parse_response
+from nbvision.response import Response, parse_response
+from nbvision.stream_reader import StreamReader
 
 KEY = "sk-ant-secret-0123456789abcdef"
-DOORS = ["anthropic", "bedrock"]
+# What each door is connected with, apart from its address and key. "compatible" is the
+# Anthropic door at a server that nobody knows.
+OPTIONS: dict[str, dict[str, str]] = {
+    "anthropic": {"platform": "anthropic"},
+    "compatible": {},
+    "bedrock": {"region": "us-east-1"},
+    "bedrock-converse": {"region": "us-east-1"},
+    "bedrock-messages": {"region": "us-east-1"},
+    "bedrock-mantle": {"region": "us-east-1"},
+    "vertex": {"region": "us-east5", "project_id": "classroom"},
+    "google-cloud": {"project_id": "classroom", "workspace_id": "wrkspc_1"},
+    "foundry": {},
+    "aws": {"region": "us-east-1", "workspace_id": "wrkspc_1"},
+}
+DOORS = list(OPTIONS)
+# Converse says the same in another shape; how that breaks is in test_converse_faults.
+IN_MESSAGES = [name for name in DOORS if name != "bedrock-converse"]
+THROUGH_BOTO = {"bedrock", "bedrock-converse"}
+WITH_TOKEN = {"vertex", "google-cloud"}
 every_door = pytest.mark.parametrize("name", DOORS)
+every_door_of_messages = pytest.mark.parametrize("name", IN_MESSAGES)
 both_ways = pytest.mark.parametrize("how", ["send", "stream"])
 
 
-def door(name: str, url: str) -> Backend:
-    if name == "anthropic":
-        return nv.connect("anthropic", base_url=url, api_key=KEY)
-    return nv.connect("bedrock", region="us-east-1", endpoint_url=url, api_key=KEY)
+def door(name: str, url: str, key: str = KEY, **more: Any) -> Backend:
+    where = "endpoint_url" if name in THROUGH_BOTO else "base_url"
+    what = "access_token" if name in WITH_TOKEN else "api_key"
+    connected = "anthropic" if name == "compatible" else name
+    options: dict[str, Any] = {**OPTIONS[name], where: url, what: key, **more}
+    return nv.connect(connected, **options)
+
+
+def door_at(name: str, server: PracticeServer, key: str = KEY) -> Backend:
+    """A door of the practice server."""
+    url = server.address(name) if name in ADDRESSES else server.url
+    if name == "compatible":
+        # Where it is known that the practice server runs, it is asked for everything.
+        return nv.connect("anthropic", base_url=url, api_key=key, platform="compatible")
+    return door(name, url, key)
 
 
 @contextlib.contextmanager

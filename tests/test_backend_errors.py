@@ -17,8 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbvision.backends import bedrock, translate
+from nbvision.backends import aws, translate
 from nbvision.backends.anthropic_api import AnthropicBackend
+from nbvision.backends.first_party import anthropic_door
 from nbvision.backends.protocol import shielded
 from nbvision.errors import (
     AnswerError,
@@ -31,7 +32,7 @@ from nbvision.errors import (
 
 KEY = "sk-ant-secret-0123456789abcdef"
 REQUEST = httpx2.Request("POST", "https://example.org", headers={"x-api-key": KEY})
-BACKEND = AnthropicBackend(base_url="http://127.0.0.1:9", api_key=KEY)
+BACKEND = AnthropicBackend(anthropic_door(base_url="http://127.0.0.1:9", api_key=KEY))
 
 
 def subclasses(root: type[Exception]) -> set[type[Exception]]:
@@ -130,7 +131,7 @@ def test_everything_botocore_raises_becomes_ours() -> None:
     errors = [*botocore_errors(), *everyday_errors()]
     assert len(listed) > 50
     for error in [*errors, *(made(kind) for kind in listed)]:
-        ours = bedrock._translate(error)
+        ours = aws.translated(error)
         assert isinstance(ours, BackendError | AnswerError), error
         assert ours.cure, error
         assert ours.__cause__ is None
@@ -144,7 +145,7 @@ def test_what_was_never_sent_is_never_said_to_be_billed() -> None:
         exceptions.NoCredentialsError(),
     ]
     for error in never:
-        ours = bedrock._translate(error)
+        ours = aws.translated(error)
         assert isinstance(ours, NotConnected)
         assert "secret" not in str(ours)
     for kind in (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError):
@@ -154,7 +155,7 @@ def test_what_was_never_sent_is_never_said_to_be_billed() -> None:
 def test_a_certificate_that_is_not_trusted_names_its_cure() -> None:
     words = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
     theirs = exceptions.SSLError(endpoint_url="https://x", error=words)
-    assert "AWS_CA_BUNDLE" in bedrock._translate(theirs).cure
+    assert "AWS_CA_BUNDLE" in aws.translated(theirs).cure
     assert "SSL_CERT_FILE" in BACKEND._translate(httpx2.ConnectError(words)).cure
 
 
@@ -176,7 +177,7 @@ def assert_translated(code: str, status: int) -> None:
         "Error": {"Code": code, "Message": "words"},
         "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "id", "HTTPHeaders": {}},
     }
-    ours = bedrock._translate(ClientError(reply, "InvokeModel"))  # type: ignore[arg-type]
+    ours = aws.translated(ClientError(reply, "InvokeModel"))  # type: ignore[arg-type]
     assert isinstance(ours, BackendError)
     assert "words" in str(ours)
 

@@ -132,7 +132,12 @@ def test_an_answer_of_another_form_is_an_error_that_keeps_the_words(says: Says) 
 
 
 def test_a_schema_as_a_dict_is_checked_too(says: Says) -> None:
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
     assert nv.ask(PICTURE, "?", schema=schema, backend=says('{"n": 3}')).parsed == {"n": 3}
     with pytest.raises(UnreadableAnswer):
         nv.ask(PICTURE, "?", schema=schema, backend=says('{"n": "three"}'))
@@ -194,5 +199,5 @@ def test_all_pictures_of_a_request_arrive() -> None:
         return str(len(arrived.pictures))
 
     with other_server(answer) as place:
-        backend = nv.connect("anthropic", base_url=place.url, api_key="none")
+        backend = nv.connect("anthropic", platform="anthropic", base_url=place.url, api_key="none")
         assert nv.ask([PICTURE] * 3, "How many?", backend=backend).text == "3"

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbvision as nv
-from nbvision.catalogue import find_model, model_cost, models
+from nbvision.catalogue import find_model, model_cost
 from nbvision.errors import RequestError
 from nbvision.geometry import HIGH, STANDARD
 from nbvision.platforms import find_platform
 from nbvision.practice import played_models
+from nbvision.refreshing import models
 
 # id: tier, context, most output, input, output, cache read, released, earliest or certain end;
 # as published from August to November 2026.

@@ -1,12 +1,16 @@
 """Many turns: what was said is sent again as it was, and a turn is whole or not at all."""
 
+import os
+import signal
 import threading
+from typing import Any
 
 import pytest
 from wire import EVENTS, SSE, Arrived, Connection, answer_well, sse, wire
 
 import nbvision as nv
-from nbvision.errors import BackendError, RequestError
+from nbvision.errors import AnswerError, BackendError, RequestError
+from nbvision.practice import PracticeServer
 
 
 def texts(message: dict[str, object]) -> list[str]:
@@ -15,14 +19,27 @@ def texts(message: dict[str, object]) -> list[str]:
     return [block["text"] if block["type"] == "text" else "<image>" for block in blocks]
 
 
+def unmarked(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body as the cache compares it: its marks are no part of it."""
+    system = body.get("system")
+    if isinstance(system, list):
+        body = {**body, "system": system[0]["text"]}
+    for message in body["messages"]:
+        for block in message["content"]:
+            block.pop("cache_control", None)
+    return body
+
+
 def test_the_guides_example_two_pictures_then_two_more() -> None:
     samples = [nv.samples.shelf_before, nv.samples.shelf_after, nv.samples.shapes, nv.samples.page]
     with wire(answer_well) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation("Be brief.", backend=backend)
         chat.ask("How are these images different?", samples[0], samples[1])
         chat.ask("Are they similar to these two?", samples[2:])
-        bodies = [arrived.json for arrived in server.arrived]
+        bodies = [unmarked(arrived.json) for arrived in server.arrived]
     first, second = bodies
     assert second["system"] == "Be brief."
     assert second["messages"][0] == first["messages"][0]
@@ -44,7 +61,9 @@ def test_the_guides_example_two_pictures_then_two_more() -> None:
 
 def test_a_turn_may_have_no_picture() -> None:
     with wire(answer_well) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         chat.ask("What is this?", nv.samples.page)
         chat.ask("And what colour?")
@@ -63,7 +82,9 @@ def test_a_failed_turn_leaves_everything_as_it_was() -> None:
             answer_well(connection, arrived)
 
     with wire(sometimes) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         chat.ask("What is this?", nv.samples.page)
         before = chat.messages, chat.turns
@@ -74,6 +95,51 @@ def test_a_failed_turn_leaves_everything_as_it_was() -> None:
         fails.clear()
         chat.ask("And this?", nv.samples.shapes)
         assert chat.turns[1].first_number == 2
+
+
+def test_an_interrupt_at_the_wire_leaves_everything_as_it_was() -> None:
+    def stops(connection: Connection, arrived: Arrived) -> None:
+        if len(server.arrived) != 2:
+            return answer_well(connection, arrived)
+        connection.begin_stream(SSE)
+        for event in EVENTS[:3]:
+            connection.piece(sse(event))
+        os.kill(os.getpid(), signal.SIGINT)
+        left.append(connection.has_left())
+        return None
+
+    left: list[bool] = []
+    with wire(stops) as server:
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
+        chat = nv.Conversation(backend=backend)
+        chat.ask("What is this?", nv.samples.page)
+        before = chat.messages, chat.turns
+        with pytest.raises(KeyboardInterrupt):
+            chat.ask("And this?", nv.samples.shapes)
+        assert (chat.messages, chat.turns) == before
+        chat.ask("And this?", nv.samples.shapes)
+        assert chat.turns[1].first_number == 2
+        assert server.arrived[1].body == server.arrived[2].body
+    assert left == [True]
+
+
+@pytest.mark.parametrize("fault", ["refusal", "truncated", "empty"])
+def test_a_turn_without_an_answer_leaves_everything_as_it_was(fault: str) -> None:
+    with PracticeServer() as server:
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key=server.token
+        )
+        chat = nv.Conversation(backend=backend)
+        chat.ask("What is this?", nv.samples.page)
+        before = chat.messages, chat.turns
+        server.faults.push(fault)
+        with pytest.raises(AnswerError):
+            chat.ask("And this?", nv.samples.shapes)
+        assert (chat.messages, chat.turns) == before
+        assert chat.ask("And this?", nv.samples.shapes).stop_reason == "end_turn"
+        backend.close()
 
 
 def test_taking_back_leaves_the_turn_before() -> None:
@@ -99,7 +165,9 @@ def test_two_turns_at_once_are_refused() -> None:
         answer_well(connection, arrived)
 
     with wire(slowly) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         first = threading.Thread(target=chat.ask, args=("What is this?", nv.samples.page))
         first.start()
@@ -177,7 +245,9 @@ def test_taking_back_is_refused_while_a_turn_is_under_way() -> None:
         answer_well(connection, arrived)
 
     with wire(slowly) as server:
-        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
         chat = nv.Conversation(backend=backend)
         chat.ask("one", nv.samples.page)
         second = threading.Thread(target=chat.ask, args=("two", nv.samples.shapes))
@@ -188,3 +258,24 @@ def test_taking_back_is_refused_while_a_turn_is_under_way() -> None:
         goes_on.set()
         second.join(10)
     assert [(turn.prompt, turn.first_number) for turn in chat.turns] == [("one", 1), ("two", 2)]
+
+
+def test_a_model_of_another_tier_is_told_the_frame_that_was_sent() -> None:
+    practice = nv.connect("practice", words_per_second=None)
+    chat = nv.Conversation(backend=practice, model="practice-standard")
+    chat.ask("What is this?", nv.samples.shapes)
+    chat.model = "practice-high"
+    found = chat.locate(nv.samples.shapes.prompt, image_number=1)
+    width, height = chat.turns[0].reply.request.images[0].fit.resized  # type: ignore[union-attr]
+    assert f"this {width} × {height} image" in chat.turns[1].prompt
+    assert nv.match_boxes(nv.samples.shapes.truth, found).recall(0.9) == 1
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_picture_that_is_named_is_looked_at(number: int) -> None:
+    chat = nv.Conversation(backend=nv.connect("practice", words_per_second=None))
+    samples = [nv.samples.shapes, nv.samples.shelf_before, nv.samples.photo]
+    chat.ask("What are these?", samples)
+    truth = samples[number - 1].truth
+    found = chat.locate(samples[number - 1].prompt, image_number=number)
+    assert max(box.iou(truth[0]) for box in found) > 0.8

@@ -15,8 +15,8 @@ from PIL import Image
 
 import nbvision as nv
 from nbvision.catalogue import find_model
-from nbvision.fingerprint import Fingerprint, picture_name, words_of
-from nbvision.platforms import find_platform
+from nbvision.fingerprint import _API_VERSIONS, Fingerprint, picture_name, words_of
+from nbvision.platforms import find_platform, platforms
 from nbvision.prepared import PreparedImage
 from nbvision.referenced import RemoteImage, UploadedImage
 from nbvision.request import Request, RequestMessage, build_request
@@ -78,6 +78,7 @@ def test_every_parameter_counts() -> None:
     names = [name(request(**change)) for change in ({}, *CHANGES)]
     names.append(name(replace(request(), model_id="claude-haiku-4-5-20251001")))
     names.append(name(request(), "http://127.0.0.1:8000"))
+    names.append(name(replace(request(), thinking="summarized")))
     names.append(name(request(earlier=[RequestMessage("user", ("Hello",))])))
     assert len(set(names)) == len(names)
 
@@ -87,6 +88,11 @@ def test_the_order_of_keys_does_not_matter() -> None:
     other = {"properties": {"b": {"type": "number"}, "a": {"type": "string"}}, "type": "object"}
     assert list(one) != list(other)
     assert name(request(schema=one)) == name(request(schema=other))
+
+
+def test_every_place_has_its_version() -> None:
+    assert set(_API_VERSIONS) == {place.name for place in platforms()}
+    assert len({name(request(platform=place)) for place in _API_VERSIONS}) == len(_API_VERSIONS)
 
 
 def test_pictures_in_another_order_are_another_question() -> None:

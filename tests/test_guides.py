@@ -101,6 +101,32 @@ def test_the_guides_several_images_with_a_system_prompt(client: Anthropic) -> No
     assert "cannot follow a system prompt" in message.content[0].text
 
 
+def test_the_guides_conversation_two_pictures_then_two_more(server: PracticeServer) -> None:
+    backend = nv.connect("anthropic", base_url=server.url, api_key=server.token)
+    chat = nv.Conversation(backend=backend)
+    first = chat.ask(
+        "How are these images different?", nv.samples.shelf_before, nv.samples.shelf_after
+    )
+    assert "From Image 1 to Image 2, 3 places changed" in first.text
+    second = chat.ask(
+        "Are these images similar to the first two?",
+        nv.samples.shelf_after,
+        nv.samples.shelf_before,
+    )
+    assert "From Image 3 to Image 4, 3 places changed" in second.text
+    sent = server.requests[-1].body
+    assert sent is not None
+    labels = [
+        block["text"]
+        for message in sent["messages"]
+        for block in message["content"]
+        if block["type"] == "text" and block["text"].startswith("Image ")
+    ]
+    assert labels == ["Image 1:", "Image 2:", "Image 3:", "Image 4:"]
+    assert second.usage.cache_read_tokens == first.usage.cache_write_tokens > 0
+    backend.close()
+
+
 def ask(client: Anthropic, content: list[dict[str, Any]], **more: Any) -> Any:
     return client.messages.create(
         model="claude-opus-5-5",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from doors import DOORS, door
 from PIL import Image
 from wire import Arrived, Connection, answer_well, wire
 
@@ -68,6 +69,7 @@ def test_no_file_holds_a_piece_of_a_key(
             nv.connect("anthropic", api_key=ARGUMENT, replies=beside, **where),  # type: ignore[arg-type]
             nv.connect("anthropic", replies=beside, budget=5, **where),  # type: ignore[arg-type]
             nv.connect("bedrock", api_key=ARGUMENT, replies=beside, **at_aws),  # type: ignore[arg-type]
+            *(door(name, place.url, ARGUMENT, replies=beside) for name in DOORS),
         ]
         for number, backend in enumerate(backends):
             try:
@@ -78,7 +80,7 @@ def test_no_file_holds_a_piece_of_a_key(
         sent = [json.dumps(dict(arrived.headers)) for arrived in place.arrived]
     assert ARGUMENT in sent[0]
     assert VARIABLE in sent[1]
-    assert len(store.history("question")) == 3
+    assert len(store.history("question")) == len(backends)
     assert_clean(tmp_path)
 
 

@@ -82,6 +82,18 @@ def test_an_interrupt_keeps_the_part_and_marks_it(kernel: tuple[KernelManager, o
     assert "A picture of" in words
 
 
+def test_a_magic_is_interrupted_as_a_call_is(kernel: tuple[KernelManager, object]) -> None:
+    run(kernel, f"{SLOW}\n%load_ext nbvision")
+    messages = run(kernel, "%%describe photo\nDescribe it.", interrupt_after=1.8)
+    shown = [m["content"] for m in messages if m["msg_type"] == "update_display_data"]
+    words = shown[-1]["data"]["text/plain"]  # type: ignore[index]
+    assert "interrupted" in words
+    assert "A picture of" in words
+    status = run(kernel, "%nbvision")
+    (told,) = [m["content"] for m in status if m["msg_type"] == "execute_result"]
+    assert "broke off, which may have cost something" in told["data"]["text/plain"]  # type: ignore[index]
+
+
 def test_many_pictures_show_how_far_they_are(kernel: tuple[KernelManager, object]) -> None:
     run(kernel, SLOW)
     messages = run(kernel, "nv.compare([photo] * 12)")

@@ -141,7 +141,13 @@ def test_what_a_page_may_send_unasked_is_refused(server: PracticeServer, kind: s
     assert exchange(server, headers_of(server, content_type=kind or None))[0] == 400
 
 
-@pytest.mark.parametrize("line", ["POST /v1/messages", "GET /v1/models", "POST /nowhere"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("POST /v1/messages", "GET /v1/models", "POST /nowhere"),
+        *("POST /v1/files", "GET /v1/files", "DELETE /v1/files/x", "GET /v1/files/x/content"),
+    ],
+)
 @pytest.mark.parametrize("key", [None, "", "wrong", "é", "x" * 9000])
 def test_no_door_opens_without_the_token(
     server: PracticeServer, line: str, key: str | None
@@ -427,7 +433,11 @@ def test_other_addresses_are_404(server: PracticeServer, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["GET /v1/messages", "PUT /v1/messages", "DELETE /v1/models", "BREW /v1/models"]
+    "line",
+    [
+        *("GET /v1/messages", "PUT /v1/messages", "DELETE /v1/models", "BREW /v1/models"),
+        *("PUT /v1/files", "DELETE /v1/files", "PATCH /v1/files/x", "DELETE /v1/files/x/content"),
+    ],
 )
 def test_other_methods_are_405(server: PracticeServer, line: str) -> None:
     assert exchange(server, headers_of(server), BODY, line)[0] == 405

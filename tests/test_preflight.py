@@ -11,10 +11,11 @@ from PIL import Image
 import nbvision as nv
 from nbvision.catalogue import find_model
 from nbvision.errors import LimitExceeded
+from nbvision.estimating import estimate_request, text_tokens
 from nbvision.geometry import Size
 from nbvision.images import SourceImage, open_image
 from nbvision.platforms import find_platform
-from nbvision.preflight import Task, _crops, check_images, estimate_request, text_tokens
+from nbvision.preflight import Task, _crops, check_images
 from nbvision.prompts import COMPARE, DESCRIBE, locate_prompt
 
 OPUS, HAIKU = find_model("claude-opus-5-5"), find_model("claude-haiku-4-5")
@@ -158,30 +159,21 @@ def test_a_tiny_picture_is_told_and_can_be_enlarged() -> None:
     assert min(finding.fix().size) >= 200
 
 
-def test_more_than_twenty_large_pictures_are_an_error_that_can_be_mended() -> None:
-    many = [LARGE] * 21
-    found = check_images(many, OPUS, API)
-    assert found.errors.codes == ("many-images",)
-    mended = found.errors[0].fix()
-    assert check_images(mended, OPUS, API).errors == ()
+def test_large_pictures_among_many_are_told_that_they_are_sent_smaller() -> None:
+    def sent_as(count: int) -> set[str]:
+        found = check_images([LARGE] * count, OPUS, API)
+        assert not found.errors
+        return {f.value.partition(" before")[0] for f in found if f.code == "resized"}
 
-
-def test_pictures_that_are_small_enough_are_left_as_they_are() -> None:
-    many = [PLAIN] * 20 + [LARGE]
-    mended = check_images(many, OPUS, API).errors[0].fix()
-    assert all(image is PLAIN for image in mended[:20])
-    assert mended[20].size.long_edge <= 2000
-
-
-def test_twenty_large_pictures_are_fine_and_so_are_many_that_are_shrunk() -> None:
-    assert not check_images([LARGE] * 20, OPUS, API).errors
-    assert not check_images([LARGE] * 30, HAIKU, API).errors
+    assert sent_as(20) == set()
+    assert sent_as(21) == {"2400 × 1000 → 1988 × 828"}
 
 
 def test_an_error_stops_a_call_before_it_is_sent() -> None:
     backend = nv.connect("practice", words_per_second=None)
-    with pytest.raises(LimitExceeded, match="longer than 2000"):
-        nv.describe([LARGE] * 21, backend=backend)
+    prepared = nv.prepare(LARGE, backend=backend)
+    with pytest.raises(LimitExceeded, match="image 21: a picture prepared at 2400 × 1000"):
+        nv.describe([PLAIN] * 20 + [prepared], backend=backend)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A call made before costs nothing; only a call of the same words, pictures and model is one."""
 
+import asyncio
 import json
 import pickle
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import KEY, every_door, hang_up
+from doors import KEY, door, every_door, hang_up
 from other_server import Arrived as Asked
 from other_server import other_server
 from PIL import Image
@@ -39,6 +40,7 @@ from nbvision.fingerprint import Fingerprint
 from nbvision.keeping import Keeping
 from nbvision.remembering import Remembered, remembered
 from nbvision.response import Response, parse_response
+from nbvision.spending import spent, start_again
 from nbvision.store import Store, StoreNotice
 
 PICTURE = Image.new("RGB", (60, 40), "teal")
@@ -51,9 +53,7 @@ def asked(
     **more: Any,
 ) -> Iterator[tuple[Backend, Wire]]:
     with wire(answer) as place:
-        address = {"endpoint_url": place.url, "region": "us-east-1"}
-        where = {"base_url": place.url} if name == "anthropic" else address
-        backend = nv.connect(name, api_key=KEY, **where, **more)
+        backend = door(name, place.url, **more)
         try:
             yield backend, place
         finally:
@@ -343,6 +343,51 @@ def test_one_who_waits_can_be_stopped_too(store: Store) -> None:
     assert len(store.history()) == 1
 
 
+def test_a_task_that_waits_for_anothers_answer_can_be_let_go(store: Store) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def answer(connection: Connection, arrived: Arrived) -> None:
+        begun.set()
+        assert may_go_on.wait(10)
+        answer_well(connection, arrived)
+
+    async def waits_a_moment() -> None:
+        async with asyncio.timeout(0.3):
+            await nv.to_thread(nv.describe, PICTURE, backend=backend)
+
+    with asked(answer) as (backend, place), ThreadPoolExecutor(1) as pool:
+        first = pool.submit(nv.describe, PICTURE, backend=backend)
+        assert begun.wait(10)
+        with pytest.raises(TimeoutError):
+            asyncio.run(waits_a_moment())
+        may_go_on.set()
+        assert first.result(10).text == "A red door."
+        assert len(place.arrived) == 1
+    assert [call.outcome for call in store.history()] == ["answered"]
+
+
+def test_a_stored_answer_is_not_counted_as_spent(store: Store) -> None:
+    start_again()
+    with asked() as (backend, _):
+        for _ in range(3):
+            nv.describe(PICTURE, backend=backend)
+    assert [(row.who, row.answers) for row in spent()] == [("anthropic", 1)]
+    assert len(store.history()) == 1
+
+
+def test_a_turn_of_a_conversation_is_stored_too_whatever_is_cached(store: Store) -> None:
+    with asked() as (backend, place):
+        for cache, count in ((True, 2), (False, 2)):
+            chat = nv.Conversation("word " * 3000, backend=backend, cache=cache)
+            chat.ask("What is this?", PICTURE)
+            chat.ask("And what colour is it?")
+            assert len(place.arrived) == count
+        assert b"cache_control" in place.arrived[0].body
+    assert len(store.history()) == 2
+    assert chat.cost.dollars == 0
+    assert all(turn.reply.from_store for turn in chat.turns)
+
+
 def test_practice_answers_are_not_kept_unless_asked_for(store: Store) -> None:
     for kept, count in ((None, 0), (True, 1)):
         backend = nv.connect("practice", words_per_second=None, store=kept)
@@ -411,6 +456,38 @@ def test_replies_travel_with_the_notebook(tmp_path: Path) -> None:
         assert before.text == after.text
     assert [box.xyxy for box in written[2]] == [box.xyxy for box in read[2]]
     assert read[2].reply.from_store is not None
+
+
+@every_door
+def test_what_any_door_has_answered_is_read_offline(name: str, tmp_path: Path) -> None:
+    with asked(name=name, replies=tmp_path / "r") as (backend, place):
+        first = nv.describe(PICTURE, backend=backend)
+        offline = door(name, place.url, replies=tmp_path / "r", offline=True)
+        again = nv.describe(PICTURE, backend=offline)
+        assert len(place.arrived) == 1
+    assert again.from_store is not None
+    assert (again.text, again.model) == (first.text, first.model)
+    assert offline.name == backend.name
+    assert offline.capabilities.platform == backend.capabilities.platform
+    assert offline.files is None
+
+
+def test_a_service_has_no_other_address() -> None:
+    own = [
+        nv.connect("anthropic", api_key=KEY),
+        nv.connect("practice"),
+        nv.connect("bedrock", api_key=KEY, region="us-east-1"),
+        nv.connect("bedrock-converse", api_key=KEY, region="eu-west-1"),
+        nv.connect("bedrock-messages", api_key=KEY, region="us-east-1"),
+        nv.connect("bedrock-mantle", api_key=KEY, region="us-east-1"),
+        nv.connect("vertex", region="global", project_id="p", access_token=KEY),
+        nv.connect("vertex", region="eu", project_id="p", access_token=KEY),
+        nv.connect("google-cloud", project_id="p", workspace_id="w", access_token=KEY),
+        nv.connect("foundry", resource="school", api_key=KEY),
+        nv.connect("aws", region="us-east-1", workspace_id="w", api_key=KEY),
+    ]
+    assert [backend.address for backend in own] == [""] * len(own)
+    assert nv.connect("anthropic", base_url="https://gate.example.org", api_key=KEY).address
 
 
 def test_offline_says_which_call_is_missing(tmp_path: Path) -> None:

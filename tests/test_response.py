@@ -3,9 +3,11 @@
 import copy
 import json
 import time
-from typing import Any
+from typing import Any, get_args
 
+import botocore.loaders
 import pytest
+from anthropic.types import StopReason
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,11 +22,18 @@ from nbvision.errors import (
 )
 from nbvision.response import (
     ERROR_TYPES,
+    Citation,
     Response,
-    StreamReader,
     parse_response,
     require_usable,
 )
+from nbvision.stream_reader import StreamReader
+
+
+def converse_stop_reasons() -> list[str]:
+    """Every end that Bedrock's Converse documents, by its client's own model of the service."""
+    model = botocore.loaders.Loader().load_service_model("bedrock-runtime", "service-2")
+    return list(model["shapes"]["StopReason"]["enum"])
 
 
 def message(*blocks: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -346,8 +355,128 @@ def test_a_cut_answer_is_truncated_and_keeps_its_words(reason: str, cure: str) -
 
 def test_a_refusal_says_why() -> None:
     details = {"category": "bio", "explanation": "Not this."}
-    with pytest.raises(Refused, match="bio: Not this"):
+    with pytest.raises(Refused, match="bio, harm to living things: Not this"):
         require_usable(parse_response(message(stop_reason="refusal", stop_details=details)))
+
+
+@pytest.mark.parametrize("details", [None, [], {}, {"category": 5, "explanation": []}])
+def test_a_refusal_without_reasons_is_one_all_the_same(details: Any) -> None:
+    with pytest.raises(Refused, match=r"declined to answer$|declined to answer\n") as caught:
+        require_usable(parse_response(message(stop_reason="refusal", stop_details=details)))
+    assert isinstance(caught.value.response, Response)
+
+
+@pytest.mark.parametrize("reason", ["guardrail_intervened", "content_filtered"])
+def test_what_a_filter_leaves_is_not_the_models_answer(reason: str) -> None:
+    with pytest.raises(Refused, match="stopped the answer") as caught:
+        require_usable(parse_response(message(text("Sorry."), stop_reason=reason)))
+    assert caught.value.text == "Sorry."
+
+
+@pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])
+def test_what_the_service_could_not_read_keeps_its_words(reason: str) -> None:
+    with pytest.raises(UnreadableAnswer, match="could not read") as caught:
+        require_usable(parse_response(message(text("half"), stop_reason=reason)))
+    assert caught.value.text == "half"
+
+
+def test_every_documented_end_has_its_sentence() -> None:
+    documented = {*get_args(StopReason), *converse_stop_reasons()}
+    said = {r: parse_response(message(stop_reason=r)).stop_in_words for r in documented}
+    assert len(documented) == 11
+    assert all("not known here" not in sentence for sentence in said.values())
+    assert len(set(said.values())) == len(said)
+
+
+def test_an_end_that_is_not_known_says_so() -> None:
+    sentence = parse_response(message(stop_reason="new\x1b[31m_end" * 20)).stop_in_words
+    assert "not known here" in sentence
+    assert "\x1b" not in sentence
+    assert len(sentence) < 160
+
+
+PAGE = {
+    "type": "page_location",
+    "cited_text": "Doors are red.",
+    "document_index": 1,
+    "document_title": "Doors",
+    "start_page_number": 3,
+    "end_page_number": 4,
+}
+WEB = {"type": "web_search_result_location", "cited_text": "Red.", "url": "https://d.example"}
+RESULT = {
+    "type": "search_result_location",
+    "cited_text": "A door.",
+    "search_result_index": 0,
+    "source": "https://e.example",
+    "title": None,
+    "start_block_index": 0,
+    "end_block_index": 2,
+}
+
+
+@pytest.mark.parametrize("how", ["plain", "streamed"])
+def test_citations_are_kept_in_the_order_of_the_text(how: str) -> None:
+    whole = message(
+        text("Red") | {"citations": [PAGE]}, text(" doors") | {"citations": [WEB, RESULT]}
+    )
+    response = read(events_of(whole, 3)) if how == "streamed" else parse_response(whole)
+    assert response.citations == (
+        Citation("Doors are red.", "Doors", document=1, start=3, end=4, unit="pages"),
+        Citation("Red.", url="https://d.example"),
+        Citation("A door.", "", "https://e.example", document=0, start=0, end=2, unit="blocks"),
+    )
+    assert response.raw["content"][0]["citations"] == [PAGE]
+
+
+junk = st.none() | st.integers() | st.text(max_size=3) | st.just([]) | st.just({}) | st.floats()
+
+
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from([*PAGE, *RESULT, "url", "start_char_index"]), junk) | junk
+    )
+)
+def test_strange_citations_never_cost_the_words(given_citations: list[Any]) -> None:
+    whole = message(text("A door.") | {"citations": given_citations})
+    for response in (parse_response(whole), read(events_of(whole, 3))):
+        assert response.text == "A door."
+        assert all(isinstance(citation.quote, str) for citation in response.citations)
+
+
+@pytest.mark.parametrize("details", [None, 5, [], {"thinking_tokens": "many"}, {}])
+def test_thinking_tokens_that_are_not_told_are_none(details: Any) -> None:
+    counted = {"input_tokens": 1, "output_tokens": 9, "output_tokens_details": details}
+    assert parse_response(message(text("a"), usage=counted)).usage.thinking_tokens == 0
+
+
+def test_thinking_tokens_are_part_of_the_output() -> None:
+    counted = {"input_tokens": 1, "output_tokens": 9} | {
+        "output_tokens_details": {"thinking_tokens": 7}
+    }
+    usage = parse_response(message(text("a"), usage=counted)).usage
+    assert (usage.output_tokens, usage.thinking_tokens) == (9, 7)
+
+
+def test_thinking_that_is_withheld_leaves_the_answer_whole() -> None:
+    signed = {"type": "thinking", "thinking": "", "signature": "c2ln"}
+    hidden = {"type": "redacted_thinking", "data": "b64"}
+    whole = message(signed, hidden, text("A door."))
+    for response in (parse_response(whole), read(events_of(whole, 3))):
+        assert (response.text, response.thinking) == ("A door.", "")
+        assert response.raw["content"][:2] == [signed, hidden]
+
+
+def test_thinking_is_told_apart_from_the_words_as_they_stream() -> None:
+    whole = message(
+        {"type": "thinking", "thinking": "Is it a door?", "signature": "c2ln"},
+        {"type": "thinking", "thinking": "It is.", "signature": "c2ln"},
+        text("A door."),
+    )
+    reader = StreamReader()
+    said = "".join(reader.feed(event) for event in events_of(whole, 4))
+    assert said == reader.text == "A door."
+    assert reader.response().thinking == "Is it a door?\n\nIt is."
 
 
 def test_an_answer_without_a_word_is_none() -> None:
@@ -374,6 +503,35 @@ def test_whatever_comes_is_an_error_of_ours(value: Any) -> None:
             action()
         except NbvisionError as error:
             assert error.value  # noqa: PT017 - any other exception fails the test
+
+
+RICH = events_of(
+    message(
+        {"type": "thinking", "thinking": "Is it?", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "b64"},
+        text("one two three") | {"citations": [PAGE]},
+    ),
+    4,
+)
+
+
+@given(st.data())
+def test_a_rich_stream_damaged_loses_no_word_that_came(data: Any) -> None:
+    events = copy.deepcopy(RICH)
+    event = data.draw(st.sampled_from(events))
+    inner = [event, *(value for value in event.values() if isinstance(value, dict))]
+    place = data.draw(st.sampled_from(inner))
+    place[data.draw(st.sampled_from(sorted(place)))] = data.draw(junk)
+    reader, came = StreamReader(), ""
+    try:
+        for each in events:
+            came += reader.feed(each)
+        assert reader.response().text == came
+    except (UnreadableAnswer, Interrupted) as error:
+        assert error.text == came  # noqa: PT017 - any other exception fails the test
+    except BackendError as error:
+        assert error.value  # noqa: PT017 - the same
+    assert reader.text == came
 
 
 @given(st.data())

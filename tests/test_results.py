@@ -67,7 +67,7 @@ def test_practice_answers_say_that_they_are(reply: nv.Reply, found: nv.Detection
 
 def test_model_text_is_text() -> None:
     with other_server(lambda _: HOSTILE) as place:
-        backend = nv.connect("anthropic", base_url=place.url, api_key="none")
+        backend = nv.connect("anthropic", platform="anthropic", base_url=place.url, api_key="none")
         reply = nv.describe(Image.new("RGB", (300, 300)), backend=backend)
     shown = bundle_of(reply)
     assert "<script" not in shown["text/html"]
@@ -81,7 +81,7 @@ def test_labels_and_names_are_text(tmp_path: Any) -> None:
     path = tmp_path / '"><script>alert(3)<br>.png'.replace("/", "")
     Image.new("RGB", (300, 300)).save(path, "PNG")
     with other_server(lambda _: answer) as place:
-        backend = nv.connect("anthropic", base_url=place.url, api_key="none")
+        backend = nv.connect("anthropic", platform="anthropic", base_url=place.url, api_key="none")
         found = nv.locate(path, "x", backend=backend)
     assert "<script" not in bundle_of(found)["text/html"]
     assert "<script" not in bundle_of(found.image)["text/html"]

@@ -5,7 +5,7 @@ import time
 
 import psutil
 import pytest
-from doors import asked, every_door, request_for
+from doors import THROUGH_BOTO, asked, every_door, request_for
 from wire import Arrived, Connection, as_pieces
 
 from nbvision.backends import StopSignal
@@ -25,9 +25,10 @@ class Silent:
             self.left_at = time.monotonic()
 
 
-def test_a_stop_before_the_reply_begins_closes_the_connection_at_once() -> None:
+@every_door
+def test_a_stop_before_the_reply_begins_closes_the_connection_at_once(name: str) -> None:
     silent, stop = Silent(), StopSignal()
-    with asked("anthropic", silent) as (backend, _):
+    with asked(name, silent) as (backend, _):
 
         def stop_soon() -> None:
             silent.has_asked.wait(10)
@@ -47,7 +48,7 @@ def test_a_stop_before_the_reply_begins_closes_the_connection_at_once() -> None:
 def test_a_stop_ends_a_wait_and_nothing_more_is_sent(name: str) -> None:
     def overloaded(connection: Connection, _: Arrived) -> None:
         error = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
-        connection.reply(error, 529 if name == "anthropic" else 503, retry_after="30")
+        connection.reply(error, 503 if name in THROUGH_BOTO else 529, retry_after="30")
 
     stop = StopSignal()
     with asked(name, overloaded) as (backend, place):

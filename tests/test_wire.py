@@ -42,7 +42,13 @@ def server() -> Iterator[OtherServer]:
 
 
 def anthropic_at(server: OtherServer, model: str = "claude-haiku-4-5") -> Backend:
-    return nv.connect("anthropic", model=model, base_url=server.url, api_key="not-a-real-key")
+    return nv.connect(
+        "anthropic",
+        model=model,
+        base_url=server.url,
+        api_key="not-a-real-key",
+        platform="anthropic",
+    )
 
 
 def bedrock_at(server: OtherServer) -> Backend:

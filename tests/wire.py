@@ -39,6 +39,21 @@ EVENTS: list[dict[str, Any]] = [
     {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}},
     {"type": "message_stop"},
 ]
+CONVERSE_USAGE = {"inputTokens": 12, "outputTokens": 4, "totalTokens": 16}
+CONVERSE_MESSAGE: dict[str, Any] = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "A red door."}]}},
+    "stopReason": "end_turn",
+    "usage": CONVERSE_USAGE,
+    "metrics": {"latencyMs": 7},
+}
+CONVERSE_EVENTS: list[tuple[str, dict[str, Any]]] = [
+    ("messageStart", {"role": "assistant"}),
+    ("contentBlockDelta", {"delta": {"text": "A red "}, "contentBlockIndex": 0}),
+    ("contentBlockDelta", {"delta": {"text": "door."}, "contentBlockIndex": 0}),
+    ("contentBlockStop", {"contentBlockIndex": 0}),
+    ("messageStop", {"stopReason": "end_turn"}),
+    ("metadata", {"usage": CONVERSE_USAGE, "metrics": {"latencyMs": 7}}),
+]
 SSE = "text/event-stream"
 FRAMES = "application/vnd.amazon.eventstream"
 
@@ -192,6 +207,11 @@ def frame(event: Mapping[str, Any]) -> bytes:
     return framed({"bytes": data}, {":event-type": "chunk", ":message-type": "event"})
 
 
+def converse_frame(name: str, payload: Mapping[str, Any]) -> bytes:
+    """Return one event as Converse streams it."""
+    return framed(payload, {":event-type": name, ":message-type": "event"})
+
+
 def exception(name: str, message: str) -> bytes:
     """Return an exception in the middle of Bedrock's stream."""
     return framed({"message": message}, {":exception-type": name, ":message-type": "exception"})
@@ -212,11 +232,16 @@ def framed(payload: Mapping[str, Any], headers: Mapping[str, str]) -> bytes:
 
 def is_streamed(arrived: Arrived) -> bool:
     """Whether a request asks for a stream, at either service."""
-    return "-with-response-stream" in arrived.line or b'"stream":true' in arrived.body
+    streams = ("-with-response-stream", "/converse-stream")
+    return any(name in arrived.line for name in streams) or b'"stream":true' in arrived.body
 
 
 def as_pieces(arrived: Arrived) -> tuple[str, list[bytes]]:
     """Return the good answer's content type and pieces, in the form this request asks for."""
+    if "/converse-stream" in arrived.line:
+        return FRAMES, [converse_frame(*event) for event in CONVERSE_EVENTS]
+    if "/converse" in arrived.line:
+        return "application/json", [json.dumps(CONVERSE_MESSAGE).encode()]
     if "-with-response-stream" in arrived.line:
         return FRAMES, [frame(event) for event in EVENTS]
     if is_streamed(arrived):
@@ -227,4 +252,5 @@ def as_pieces(arrived: Arrived) -> tuple[str, list[bytes]]:
 def answer_well(connection: Connection, arrived: Arrived) -> None:
     """Write the good answer and keep the connection."""
     content_type, pieces = as_pieces(arrived)
-    connection.reply(b"".join(pieces), content_type=content_type)
+    name = "x_amzn_requestid" if "/converse" in arrived.line else "request_id"
+    connection.reply(b"".join(pieces), content_type=content_type, **{name: "req_wire"})

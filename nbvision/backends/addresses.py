@@ -8,7 +8,15 @@ from nbvision.markup import plain
 
 __all__ = ["is_loopback", "other_address", "require_private", "require_sendable_key", "shown"]
 
-_SERVICES = (".anthropic.com", ".amazonaws.com", ".googleapis.com", ".azure.com")
+# How the hosts of the services end; in front of it stand regions, resources, private endpoints.
+_SERVICES = (
+    ".anthropic.com",
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".api.aws",
+    ".googleapis.com",
+    ".services.ai.azure.com",
+)
 
 
 def shown(address: str) -> str:

@@ -1,24 +1,25 @@
-"""The Anthropic API, and any server that speaks it, through the official client.
+"""The Messages API through the official clients, at whichever door it is spoken.
 
-The client signs, connects and reads the stream's lines. Retries are ours (`retrying`), so
-that waits show and a lost reply is not paid twice; redirects are off, so that pictures and
-keys go nowhere else; every reply is read as plain JSON and checked in `response`.
+A client signs and connects. Retries are ours (`retrying`), so that waits show and a lost
+reply is not paid twice; redirects are off, so that pictures and keys go nowhere else; every
+reply is read as plain JSON and checked in `response`.
 """
 
-import os
-import socket
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any, TypeVar
 
 from nbvision.backends import translate
-from nbvision.backends.addresses import (
-    is_loopback,
-    other_address,
-    require_private,
-    require_sendable_key,
-    shown,
+from nbvision.backends.addresses import other_address, shown
+from nbvision.backends.door import Door, require_spelling
+from nbvision.backends.files import FileShelf
+from nbvision.backends.http_client import (
+    CONNECT_SECONDS,
+    REJECTION_SECONDS,
+    events_of,
+    hang_up,
+    make_http_client,
 )
 from nbvision.backends.protocol import (
     Answer,
@@ -31,60 +32,65 @@ from nbvision.backends.protocol import (
 )
 from nbvision.backends.reading import bounded, decoded, seconds_for
 from nbvision.backends.retrying import with_retries
-from nbvision.catalogue import DEFAULT_MODEL
 from nbvision.errors import BackendError, NbvisionError, NotConnected, UnreadableAnswer
 from nbvision.keeping import Keeping
-from nbvision.platforms import find_platform
+from nbvision.platforms import Capabilities
 from nbvision.request import Request
 
 __all__ = ["AnthropicBackend"]
 
 Result = TypeVar("Result")
 
-_PUBLIC_ADDRESS = "https://api.anthropic.com"
-_CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 180.0  # in a stream, where the service pings while a model thinks
 _WHOLE_ANSWER_SECONDS = 600.0  # without one, it is silent until the last word is written
 _COUNTING_SECONDS = 60.0
-_REJECTION_SECONDS = 30.0
-_REJECTION_BYTES = 65_536
+# What AWS says, sometimes with status 200, where an operation does not exist.
+_UNKNOWN_OPERATION = "UnknownOperation"
+# Where a service names a request: Anthropic, AWS, Microsoft, gateways.
+_REQUEST_IDS = (
+    "request-id",
+    "x-amzn-requestid",
+    "apim-request-id",
+    "x-ms-request-id",
+    "x-request-id",
+)
+_MODELS_A_PAGE = 1000
 
 
 class AnthropicBackend:
-    """Asks the Anthropic API or a compatible server; see `connect`.
+    """Asks through one door that speaks the Messages shape; see `connect`.
 
     Parameters
     ----------
+    door
+        Where, and how its client is made.
     model
         Asked when a call names none.
-    base_url
-        Another server's address; https, or this machine.
-    api_key
-        Otherwise the client finds one in the environment.
-    name, why
+    why
         How it introduces itself.
     """
 
-    def __init__(
-        self,
-        *,
-        model: str | None = None,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        name: str = "anthropic",
-        why: str = "",
-    ) -> None:
-        self.name = name
-        self.model = model or DEFAULT_MODEL
-        self.platform = find_platform(name)
-        self._client = _make_client(base_url, api_key)
+    def __init__(self, door: Door, *, model: str | None = None, why: str = "") -> None:
+        self.name = door.name
+        self.model = model or door.model
+        self.platform = door.platform
+        self._door = door
+        require_spelling(self.model, door.platform)
+        self._client = shielded(
+            lambda: door.make(make_http_client(door.address, door.sign)), self._translate_making
+        )
         # A backend that is let go of lets go of its connections.
         self._finish = weakref.finalize(self, self._client.close)
         self._address = shown(str(self._client.base_url))
         self.why = why or f"requests go to {self._address}"
         # The practice server is the same wherever it listens.
-        self.address = "" if name == "practice" else other_address(self._address)
-        self.keeping = Keeping(in_store=name != "practice")
+        self.address = "" if self.name == "practice" else other_address(self._address)
+        self.keeping = Keeping(in_store=self.name != "practice")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this door can do, and what to do where it cannot; shows as a table."""
+        return Capabilities(self.platform)
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer; see `Backend.send`."""
@@ -102,7 +108,10 @@ class AnthropicBackend:
             return self._ask(lambda: self._stream(request, self._client), on_wait)
         # A connection of its own, known before the reply begins: a kept one belongs to nobody
         # until then, and could not be closed.
-        http_client = _http_client(str(self._client.base_url), stop)
+        http_client = shielded(
+            lambda: make_http_client(self._door.address, self._door.sign, stop),
+            self._translate_making,
+        )
         client = self._client.with_options(http_client=http_client)
         try:
             events = self._ask(
@@ -115,17 +124,46 @@ class AnthropicBackend:
         return events
 
     def count_tokens(self, request: Request) -> int | None:
-        """Return the input tokens as the service counts them; the counting is free."""
+        """Return the input tokens as the service counts them, free of charge; None if it cannot."""
+        if not self.platform.counts_tokens:
+            return None
+        require_spelling(request.model_id, self.platform)
         body = {key: value for key, value in request.body().items() if key != "max_tokens"}
 
         def count() -> int | None:
             ask = self._client.messages.with_streaming_response.count_tokens
-            with ask(**body, timeout=self._patience(_COUNTING_SECONDS)) as reply:
+            with ask(**body, **self._extras(_COUNTING_SECONDS)) as reply:
                 found = _json_of(reply.http_response, _COUNTING_SECONDS)
             tokens = found.get("input_tokens") if isinstance(found, dict) else None
             return tokens if type(tokens) is int and tokens >= 0 else None
 
         return self._ask(count)
+
+    def models_page(self, after_id: str | None = None) -> object:
+        """Return a page of the Models API as it came; the listing is free."""
+        options = {} if after_id is None else {"after_id": after_id}
+
+        def ask() -> object:
+            listing = self._client.models.with_streaming_response.list
+            patience = self._patience(_COUNTING_SECONDS)
+            with listing(limit=_MODELS_A_PAGE, timeout=patience, **options) as reply:
+                return _json_of(reply.http_response, _COUNTING_SECONDS)
+
+        return self._ask(ask)
+
+    @property
+    def files(self) -> FileShelf | None:
+        """Where pictures can be stored; None where the place takes no files."""
+        if "file" not in self.platform.source_types:
+            return None
+        return FileShelf(
+            self._client.files,
+            held_by=f"{self.name} at {self._address}",
+            ask=self._ask,
+            read=_json_of,
+            patience=self._patience,
+            beta=self.platform.files_beta,
+        )
 
     def close(self) -> None:
         """Close the connections; the backend cannot be asked again."""
@@ -142,28 +180,39 @@ class AnthropicBackend:
         action: Callable[[], Result],
         on_wait: OnWait | None = None,
         stop: StopSignal | None = None,
+        *,
+        repeats_broken: bool = True,
     ) -> Result:
         require_open(is_closed=not self._finish.alive, name=self.name)
-        return with_retries(lambda: shielded(action, self._translate), on_wait, stop)
+        return with_retries(
+            lambda: shielded(action, self._translate), on_wait, stop, repeats_broken=repeats_broken
+        )
 
     def _patience(self, silence_seconds: float) -> Any:
         import httpx2
 
-        return httpx2.Timeout(silence_seconds, connect=_CONNECT_SECONDS)
+        return httpx2.Timeout(silence_seconds, connect=CONNECT_SECONDS)
+
+    def _extras(self, silence_seconds: float) -> dict[str, Any]:
+        extras = {"timeout": self._patience(silence_seconds)}
+        return extras | ({"extra_body": self._door.extra_body} if self._door.extra_body else {})
 
     def _send(self, request: Request) -> Answer:
+        require_spelling(request.model_id, self.platform)
         ask = self._client.messages.with_streaming_response.create
-        with ask(**request.body(), timeout=self._patience(_WHOLE_ANSWER_SECONDS)) as reply:
+        with ask(**request.body(), **self._extras(_WHOLE_ANSWER_SECONDS)) as reply:
             response = reply.http_response
             message = _json_of(response, seconds_for(request.max_tokens))
-            return Answer(message, response.headers.get("request-id"))
+            if _is_nowhere(message):
+                raise _nowhere()
+            return Answer(message, _request_id(response.headers))
 
     def _stream(
         self, request: Request, client: Any, leave: Callable[[], None] = lambda: None
     ) -> EventStream:
+        require_spelling(request.model_id, self.platform)
         ask = client.messages.with_streaming_response.create
-        patience = self._patience(_SILENCE_SECONDS)
-        manager = ask(**request.body(), stream=True, timeout=patience)
+        manager = ask(**request.body(), stream=True, **self._extras(_SILENCE_SECONDS))
         response = manager.__enter__().http_response
         if "text/event-stream" not in response.headers.get("content-type", ""):
             with closing(response):
@@ -171,13 +220,13 @@ class AnthropicBackend:
         seconds = seconds_for(request.max_tokens)
 
         def close() -> None:
-            _hang_up(response)
+            hang_up(response)
             leave()
 
         return EventStream(
-            _events(response, seconds),
+            events_of(response, seconds),
             close=close,
-            request_id=response.headers.get("request-id"),
+            request_id=_request_id(response.headers),
             translate=self._translate,
             longest_seconds=seconds,
         )
@@ -187,7 +236,11 @@ class AnthropicBackend:
         import httpx2
 
         if isinstance(error, anthropic.APIStatusError):
-            return _from_reply(error)
+            return self._from_reply(error)
+        if isinstance(error.__cause__, NbvisionError):
+            return error.__cause__  # signing is ours, and the client wraps what it raises
+        if (explained := self._door.explain(error)) is not None:
+            return explained
         cause = error.__cause__ or error
         if isinstance(cause, _never_sent()):
             return translate.unreachable(self._address, str(cause) or type(cause).__name__)
@@ -195,11 +248,34 @@ class AnthropicBackend:
             return translate.lost("the service was silent for too long", timed_out=True)
         if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError | OSError):
             return translate.lost(type(cause).__name__)
-        if isinstance(error, anthropic.AnthropicError | TypeError) and _is_about_keys(error):
-            return _no_key()
         if isinstance(error, ValueError | UnicodeError):
             return _unreadable(f"a reply that is not JSON ({type(error).__name__})")
         return _unreadable(f"a reply the client cannot read ({type(error).__name__})")
+
+    def _translate_making(self, error: Exception) -> NbvisionError:
+        return self._door.explain(error) or NotConnected(
+            f"the client for {self.name} cannot be made ({type(error).__name__})",
+            cure="check the arguments, and the variables of the environment it reads",
+        )
+
+    def _from_reply(self, error: Any) -> BackendError:
+        """Return the error for a status other than 200, by the service's own words."""
+        headers: Mapping[str, str] = error.response.headers
+        kind, message = _kind_and_words(error.body)
+        if error.status_code == 404 and not kind and not message:  # noqa: PLR2004 - not found
+            return _nowhere()
+        wait = translate.seconds_to_wait(headers)
+        if error.status_code == 429 and wait is None and self._door.names_waits:  # noqa: PLR2004 - too many requests
+            # The service names the seconds of every passing limit; the month's end it does not.
+            kind = "billing_error"
+            message += " (no time to wait was named: the month's limit, as a rule)"
+        return translate.from_status(
+            error.status_code,
+            kind=kind,
+            message=message,
+            request_id=_request_id(headers),
+            retry_after_seconds=wait,
+        )
 
 
 def _never_sent() -> tuple[type[Exception], ...]:
@@ -208,108 +284,19 @@ def _never_sent() -> tuple[type[Exception], ...]:
     return (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
 
-def _make_client(base_url: str | None, api_key: str | None) -> Any:
-    import anthropic
-
-    def make() -> Any:
-        address = base_url or os.environ.get("ANTHROPIC_BASE_URL") or _PUBLIC_ADDRESS
-        require_private(address)
-        client = anthropic.Anthropic(
-            api_key=api_key,
-            base_url=address,
-            max_retries=0,
-            http_client=_http_client(address),
-        )
-        _require_key(client, "api_key" if api_key is not None else "the environment")
-        return client
-
-    return shielded(make, lambda error: _no_key() if _is_about_keys(error) else _misfit(error))
-
-
-def _http_client(address: str, stop: StopSignal | None = None) -> Any:
-    import anthropic
-    import httpx2
-
-    def watch(request: Any) -> None:
-        request.extensions["trace"] = lambda event, details: _closes(stop, event, details)
-
-    options: dict[str, Any] = {
-        "follow_redirects": False,
-        "timeout": httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS),
-        "event_hooks": {"response": [_keep_short], "request": [watch] if stop else []},
-    }
-    if is_loopback(address):
-        # A proxy of the environment cannot find a server on this machine; a client that is
-        # given its transport looks for none.
-        options["transport"] = httpx2.HTTPTransport()
-    return anthropic.DefaultHttpxClient(**options)
-
-
-def _require_key(client: Any, origin: str) -> None:
-    if client.api_key is None and client.auth_token is None and client.credentials is None:
-        raise _no_key()
-    for key in (client.api_key, client.auth_token):
-        if key is not None:
-            require_sendable_key(key, origin)
-
-
-def _keep_short(response: Any) -> None:
-    """Keep the beginning of a rejection: the client reads all of it, whatever its length."""
-    import httpx2
-
-    if response.status_code < 300:  # noqa: PLR2004 - what is no rejection is read by us
-        return
-    kept: list[bytes] = []
-    count = 0
-    for piece in bounded(response.stream, seconds=_REJECTION_SECONDS):
-        kept.append(piece)
-        count += len(piece)
-        if count > _REJECTION_BYTES:
-            break
-    response.stream.close()
-    response.stream = httpx2.ByteStream(b"".join(kept)[:_REJECTION_BYTES])
-
-
-def _misfit(error: Exception) -> NotConnected:
-    return NotConnected(
-        f"the Anthropic client cannot be made ({type(error).__name__})",
-        cure="check base_url and the ANTHROPIC_ variables of the environment",
-    )
-
-
-def _is_about_keys(error: Exception) -> bool:
-    import anthropic
-
-    return isinstance(error, anthropic.CredentialsError) or "authentication method" in str(error)
-
-
-def _no_key() -> NotConnected:
-    return NotConnected(
-        "no key for the Anthropic API",
-        cure="set ANTHROPIC_API_KEY before the kernel starts, "
-        'or learn without one: nv.connect("practice")',
-    )
-
-
-def _from_reply(error: Any) -> BackendError:
-    """Return the error for a status other than 200, by the service's own words."""
-    headers: Mapping[str, str] = error.response.headers
-    body = error.body if isinstance(error.body, Mapping) else {}
-    inner = body.get("error")
+def _kind_and_words(body: object) -> tuple[str, str]:
+    """Return an error's type and words, in the shape of Anthropic, AWS, Google or Microsoft."""
+    # Google wraps an error of its stream in a list.
+    first = body[0] if isinstance(body, list) and body else body
+    outer: Mapping[str, Any] = first if isinstance(first, Mapping) else {}
+    inner = outer.get("error")
     details: Mapping[str, Any] = inner if isinstance(inner, Mapping) else {}
-    kind, message = str(details.get("type") or ""), str(details.get("message") or "")
-    wait = translate.seconds_to_wait(headers)
-    if error.status_code == 429 and wait is None:  # noqa: PLR2004 - too many requests
-        # The service names the seconds of every passing limit; the month's end it does not.
-        kind = "billing_error"
-        message += " (no time to wait was named: the month's limit, as a rule)"
-    return translate.from_status(
-        error.status_code,
-        kind=kind,
-        message=message,
-        request_id=headers.get("request-id"),
-        retry_after_seconds=wait,
-    )
+    words = details.get("message") or outer.get("message") or outer.get("Message")
+    return str(details.get("type") or ""), str(words or "")
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    return next(filter(None, (headers.get(name) for name in _REQUEST_IDS)), None)
 
 
 def _json_of(response: Any, seconds: float) -> Any:
@@ -321,11 +308,13 @@ def _json_of(response: Any, seconds: float) -> Any:
 
 def _beginning(response: Any) -> str:
     """Return the first words of a reply that is not what was asked for."""
-    pieces = bounded(response.iter_bytes(), seconds=_REJECTION_SECONDS)
+    pieces = bounded(response.iter_bytes(), seconds=REJECTION_SECONDS)
     return next(pieces, b"")[:2000].decode("utf-8", "backslashreplace")
 
 
-def _no_reply(wanted: str, text: str) -> UnreadableAnswer:
+def _no_reply(wanted: str, text: str) -> NbvisionError:
+    if _UNKNOWN_OPERATION in text:
+        return _nowhere()
     return UnreadableAnswer(
         f"the reply is not {wanted}",
         cure="check the address: does the Messages API answer there?",
@@ -333,45 +322,18 @@ def _no_reply(wanted: str, text: str) -> UnreadableAnswer:
     )
 
 
+def _is_nowhere(message: object) -> bool:
+    is_other = isinstance(message, Mapping) and message.get("type") != "message"
+    return is_other and _UNKNOWN_OPERATION in str(message)[:500]
+
+
+def _nowhere() -> NotConnected:
+    return NotConnected(
+        "this address does not offer the Messages API",
+        cure='try another region, or another door: nv.connect("bedrock-mantle") '
+        'or nv.connect("bedrock")',
+    )
+
+
 def _unreadable(what: str) -> UnreadableAnswer:
     return UnreadableAnswer(f"there came {what}", cure="ask again; it may have been billed")
-
-
-def _closes(stop: StopSignal | None, event: str, details: Mapping[str, Any]) -> None:
-    """Let a stop close a connection as soon as there is one."""
-    if stop is not None and event.endswith(("connect_tcp.complete", "start_tls.complete")):
-        stream = details["return_value"]
-        stop.closes(lambda: _shut(stream))
-
-
-def _shut(stream: Any) -> None:
-    with suppress(OSError, AttributeError):
-        stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-
-
-def _hang_up(response: Any) -> None:
-    """Close a reply at once: closing alone wakes nobody who waits in another thread."""
-    if response.is_closed:
-        return  # read to its end: its connection may already serve somebody else
-    _shut(response.extensions.get("network_stream"))
-    response.close()
-
-
-def _events(response: Any, seconds: float) -> Iterator[Mapping[str, Any]]:
-    from anthropic import Stream
-
-    for line in Stream.raw_events(_Bounded(response, seconds)):  # type: ignore[arg-type]
-        # Some compatible servers end as other vendors do.
-        if line.data and line.data != "[DONE]":
-            yield decoded(line.data)
-
-
-class _Bounded:
-    """A reply as the client's parser reads it, with an end: comments alone are no events."""
-
-    def __init__(self, response: Any, seconds: float) -> None:
-        self._response = response
-        self._seconds = seconds
-
-    def iter_bytes(self) -> Iterator[bytes]:
-        return bounded(self._response.iter_bytes(), seconds=self._seconds)

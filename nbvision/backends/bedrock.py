@@ -1,233 +1,43 @@
-"""Amazon Bedrock's runtime through boto3: `InvokeModel` and its response stream.
-
-boto3 finds credentials and regions, signs, and reads the binary event stream. Retries are
-ours: boto3 would repeat a timed-out generation, which is billed each time.
-"""
+"""Amazon Bedrock's runtime through boto3: `InvokeModel` and its response stream."""
 
 import json
-import os
-import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from nbvision.backends import translate
-from nbvision.backends.addresses import (
-    is_loopback,
-    other_address,
-    require_private,
-    require_sendable_key,
-    shown,
-)
-from nbvision.backends.protocol import (
-    Answer,
-    EventStream,
-    OnWait,
-    StopSignal,
-    introduction,
-    require_open,
-    shielded,
-)
+from nbvision.backends.aws import RuntimeBackend, hang_up, request_id, translated
+from nbvision.backends.protocol import Answer, EventStream
 from nbvision.backends.reading import MOST_BYTES, bounded, decoded, seconds_for
-from nbvision.backends.retrying import with_retries
-from nbvision.catalogue import DEFAULT_BEDROCK_MODEL
-from nbvision.errors import NbvisionError, NotConnected, UnreadableAnswer
-from nbvision.keeping import Keeping
-from nbvision.platforms import find_platform
 from nbvision.request import Request
 
 __all__ = ["BedrockBackend"]
 
-Result = TypeVar("Result")
-
 _API_VERSION = "bedrock-2023-05-31"
-_CONNECT_SECONDS = 10.0
-_SILENCE_SECONDS = 600.0  # nothing comes while a model thinks, and nothing before a whole answer
 _PIECE_BYTES = 256  # a piece waits until it is full, and the deadline with it
-_SIGN_IN = "aws configure, AWS_PROFILE, or AWS_BEARER_TOKEN_BEDROCK"
-_TOKEN = "AWS_BEARER_TOKEN_BEDROCK"  # noqa: S105 - the name of a variable
-# The status each AWS error stands for, where the reply itself carries none.
-_STATUS = {
-    "AccessDeniedException": 403,
-    "ExpiredTokenException": 403,
-    "InternalServerException": 500,
-    "ModelErrorException": 424,
-    "ModelNotReadyException": 503,
-    "ModelStreamErrorException": 424,
-    "ModelTimeoutException": 408,
-    "ResourceNotFoundException": 404,
-    "ServiceQuotaExceededException": 402,
-    "ServiceUnavailableException": 503,
-    "ThrottlingException": 429,
-    "UnrecognizedClientException": 403,
-    "ValidationException": 400,
-}
 
 
-class BedrockBackend:
-    """Asks Claude on Amazon Bedrock; see `connect`.
-
-    Parameters
-    ----------
-    model
-        An inference profile or model id as Bedrock names it.
-    region, profile
-        As boto3 understands them; otherwise from the environment.
-    api_key
-        A Bedrock API key, sent as bearer token instead of a signature.
-    endpoint_url
-        Another address, such as a private endpoint's.
-    why
-        How it introduces itself.
-    """
+class BedrockBackend(RuntimeBackend):
+    """Asks Claude on Amazon Bedrock, in the Messages API's own shape; see `connect`."""
 
     name = "bedrock"
 
-    def __init__(
-        self,
-        *,
-        model: str | None = None,
-        region: str | None = None,
-        profile: str | None = None,
-        api_key: str | None = None,
-        endpoint_url: str | None = None,
-        why: str = "",
-    ) -> None:
-        self.model = model or DEFAULT_BEDROCK_MODEL
-        self.platform = find_platform("bedrock")
-        self._client = _make_client(region, profile, api_key, endpoint_url)
-        # A backend that is let go of lets go of its connections.
-        self._finish = weakref.finalize(self, self._client.close)
-        place = shown(endpoint_url) if endpoint_url else f"region {self._client.meta.region_name}"
-        self.why = why or f"requests go to {place}"
-        self.address = other_address(endpoint_url or "")
-        self.keeping = Keeping()
+    def _send(self, request: Request) -> Answer:
+        reply = self._client.invoke_model(**_call(request))
+        pieces = reply["body"].iter_chunks(_PIECE_BYTES)
+        body = b"".join(bounded(pieces, seconds=seconds_for(request.max_tokens)))
+        return Answer(decoded(body), request_id(reply))
 
-    def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
-        """Send a request and return its whole answer; see `Backend.send`."""
-
-        def ask() -> Answer:
-            reply = self._client.invoke_model(**_call(request))
-            pieces = reply["body"].iter_chunks(_PIECE_BYTES)
-            body = b"".join(bounded(pieces, seconds=seconds_for(request.max_tokens)))
-            return Answer(decoded(body), _request_id(reply))
-
-        return self._ask(ask, on_wait)
-
-    def stream(
-        self,
-        request: Request,
-        *,
-        on_wait: OnWait | None = None,
-        stop: StopSignal | None = None,
-    ) -> EventStream:
-        """Send a request and return its events; see `Backend.stream`."""
-
-        def ask() -> EventStream:
-            reply = self._client.invoke_model_with_response_stream(**_call(request))
-            return EventStream(
-                _events(reply["body"]),
-                close=lambda: _hang_up(reply["body"]),
-                request_id=_request_id(reply),
-                translate=_translate,
-                longest_seconds=seconds_for(request.max_tokens),
-            )
-
-        events = self._ask(ask, on_wait, stop)
-        if stop is not None:
-            stop.closes(events.close)
-        return events
-
-    def count_tokens(self, request: Request) -> int | None:  # noqa: ARG002 - the protocol's signature
-        """Return None: counting here refuses many models, so an estimate is shown instead."""
-        return None
-
-    def close(self) -> None:
-        """Close the connections; the backend cannot be asked again."""
-        self._finish()
-
-    def __repr__(self) -> str:
-        return f"BedrockBackend({self.model!r}, {self._client.meta.region_name!r})"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return introduction(self)
-
-    def _ask(
-        self,
-        action: Callable[[], Result],
-        on_wait: OnWait | None,
-        stop: StopSignal | None = None,
-    ) -> Result:
-        require_open(is_closed=not self._finish.alive, name=self.name)
-        return with_retries(lambda: shielded(action, _translate), on_wait, stop)
-
-
-def _make_client(
-    region: str | None, profile: str | None, api_key: str | None, endpoint_url: str | None
-) -> Any:
-    import boto3
-
-    if endpoint_url is not None:
-        require_private(endpoint_url)
-    for key, origin in ((api_key, "api_key"), (os.environ.get(_TOKEN), _TOKEN)):
-        if key is not None and (key or origin == "api_key"):
-            require_sendable_key(key, origin)
-
-    def make() -> Any:
-        # boto3 reads AWS_DEFAULT_REGION alone; the other SDKs, and the guides, say AWS_REGION.
-        place = region or os.environ.get("AWS_REGION")
-        session = boto3.Session(profile_name=profile, region_name=place)
-        client = session.client(
-            "bedrock-runtime", endpoint_url=endpoint_url, config=_config(api_key, endpoint_url)
+    def _stream(self, request: Request) -> EventStream:
+        reply = self._client.invoke_model_with_response_stream(**_call(request))
+        return EventStream(
+            _events(reply["body"]),
+            close=lambda: hang_up(reply["body"]),
+            request_id=request_id(reply),
+            translate=translated,
+            longest_seconds=seconds_for(request.max_tokens),
         )
-        if api_key is not None:
-            _send_bearer(client, api_key)
-        return client
 
-    return shielded(make, lambda error: _not_made(error, profile))
-
-
-def _config(api_key: str | None, endpoint_url: str | None) -> Any:
-    import botocore
-    from botocore.config import Config
-
-    options: dict[str, Any] = {
-        "connect_timeout": _CONNECT_SECONDS,
-        "read_timeout": _SILENCE_SECONDS,
-        "retries": {"total_max_attempts": 1},
-        # Thirty widgets of one kernel may ask at once.
-        "max_pool_connections": 32,
-    }
-    if endpoint_url is not None and is_loopback(endpoint_url):
-        # A proxy of the environment cannot find a server on this machine.
-        options["proxies"] = {}
-    if api_key is not None:
-        # botocore sends bearer tokens over https only, and takes them from the environment
-        # only; unsigned with the header set, they go where the user said.
-        options["signature_version"] = botocore.UNSIGNED
-    return Config(**options)
-
-
-def _send_bearer(client: Any, api_key: str) -> None:
-    def add_header(request: Any, **_: Any) -> None:
-        request.headers["Authorization"] = f"Bearer {api_key}"
-
-    client.meta.events.register("before-sign.bedrock-runtime", add_header)
-
-
-def _not_made(error: Exception, profile: str | None) -> NotConnected:
-    from botocore import exceptions
-
-    if isinstance(error, exceptions.NoRegionError):
-        return NotConnected(
-            "no AWS region", cure='nv.connect("bedrock", region="us-east-1"), or set AWS_REGION'
-        )
-    if isinstance(error, exceptions.ProfileNotFound):
-        return NotConnected(f"no AWS profile {profile!r}", cure="aws configure list-profiles")
-    return NotConnected(
-        f"the Bedrock client cannot be made ({type(error).__name__})",
-        cure="check region, profile and endpoint_url",
-    )
+    def _counted(self, request: Request) -> dict[str, Any]:
+        return {"invokeModel": {"body": _call(request)["body"]}}
 
 
 def _call(request: Request) -> dict[str, Any]:
@@ -238,13 +48,11 @@ def _call(request: Request) -> dict[str, Any]:
         "modelId": model_id,
         "contentType": "application/json",
         "accept": "application/json",
-        "body": json.dumps({"anthropic_version": _API_VERSION, **body}).encode(),
+        # As compact as `Request.size_bytes` counts it.
+        "body": json.dumps(
+            {"anthropic_version": _API_VERSION, **body}, ensure_ascii=False, separators=(",", ":")
+        ).encode(),
     }
-
-
-def _request_id(reply: Mapping[str, Any]) -> str | None:
-    found = reply.get("ResponseMetadata", {}).get("RequestId")
-    return str(found) if found else None
 
 
 def _events(body: Any) -> Iterator[Mapping[str, Any]]:
@@ -256,78 +64,3 @@ def _events(body: Any) -> Iterator[Mapping[str, Any]]:
 
     for data in bounded(pieces(), seconds=float("inf"), most_bytes=MOST_BYTES):
         yield decoded(data)
-
-
-def _hang_up(body: Any) -> None:
-    """Close a stream at once: closing alone wakes nobody who waits in another thread."""
-    # urllib3's shutdown does, and refuses where the connection is back in the pool; botocore
-    # offers no way to it.
-    with suppress(AttributeError, OSError, RuntimeError, ValueError):
-        body._raw_stream.shutdown()  # noqa: SLF001 - as said above
-    body.close()
-
-
-def _translate(error: Exception) -> NbvisionError:
-    from botocore import exceptions
-    from urllib3.exceptions import HTTPError
-
-    if isinstance(error, exceptions.ClientError):
-        return _from_reply(error.response)
-    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
-        return NotConnected("no AWS credentials", cure=_SIGN_IN)
-    if isinstance(error, exceptions.CredentialRetrievalError | exceptions.SSOError):
-        return NotConnected(
-            f"AWS credentials cannot be read ({type(error).__name__})",
-            cure=f"sign in again: aws sso login, or {_SIGN_IN}",
-        )
-    is_certificate = isinstance(error, exceptions.SSLError) and "CERTIFICATE" in str(error)
-    if is_certificate or isinstance(error, _never_sent()):
-        return translate.unreachable("Bedrock", _reason(error))
-    if isinstance(error, exceptions.ReadTimeoutError):
-        return translate.lost("Bedrock was silent for too long", timed_out=True)
-    if isinstance(error, exceptions.ParamValidationError):
-        return translate.from_status(400, message=str(error)[:500])
-    broken_off = exceptions.HTTPClientError | exceptions.IncompleteReadError | HTTPError | OSError
-    if isinstance(error, broken_off):
-        return translate.lost(type(error).__name__)
-    return UnreadableAnswer(
-        f"there came a reply that cannot be read ({type(error).__name__})",
-        cure="ask again; it may have been billed",
-    )
-
-
-def _never_sent() -> tuple[type[Exception], ...]:
-    from botocore import exceptions
-
-    return (
-        exceptions.ConnectTimeoutError,
-        exceptions.EndpointConnectionError,
-        exceptions.ProxyConnectionError,
-    )
-
-
-def _reason(error: Exception) -> str:
-    """Return an error's kind, and of a TLS error the words, which name no address."""
-    words = getattr(error, "kwargs", {}).get("error")
-    return (
-        f"{type(error).__name__}: {words}"
-        if "SSL" in type(error).__name__
-        else type(error).__name__
-    )
-
-
-def _from_reply(reply: Mapping[str, Any]) -> NbvisionError:
-    error, metadata = reply.get("Error") or {}, reply.get("ResponseMetadata") or {}
-    # A stream's exceptions come by their member's name: throttlingException.
-    code = str(error.get("Code") or "")
-    status = metadata.get("HTTPStatusCode") or 0
-    if status < 300:  # noqa: PLR2004 - an error inside a stream carries the stream's own 200, or none
-        status = _STATUS.get(code[:1].upper() + code[1:], 500)
-    if code == "ServiceQuotaExceededException":
-        status = 402
-    return translate.from_status(
-        int(status),
-        message=f"{code}: {error.get('Message') or 'no reason given'}",
-        request_id=metadata.get("RequestId"),
-        retry_after_seconds=translate.seconds_to_wait(metadata.get("HTTPHeaders") or {}),
-    )

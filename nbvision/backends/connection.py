@@ -4,12 +4,16 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from nbvision.backends.anthropic_api import AnthropicBackend
-from nbvision.backends.bedrock import BedrockBackend
-from nbvision.backends.offline import OfflineBackend
+from nbvision.backends.first_party import anthropic_door
+from nbvision.backends.offline import offline_backend
 from nbvision.backends.protocol import Backend
+from nbvision.backends.tokens import Token
 from nbvision.budget import Budget
 from nbvision.catalogue import DEFAULT_PRACTICE_MODEL
 from nbvision.errors import NotConnected, RequestError
@@ -17,14 +21,47 @@ from nbvision.replies_folder import OFFLINE, RepliesFolder
 
 __all__ = ["connect", "connected", "current"]
 
-_NAMES = ("anthropic", "bedrock", "practice")
+_SIGNED = {"region", "profile", "api_key"}
 _ACCEPTED = {
-    "anthropic": {"base_url", "api_key"},
-    "bedrock": {"region", "profile", "api_key", "endpoint_url"},
+    "anthropic": {"base_url", "api_key", "platform"},
+    "bedrock": _SIGNED | {"endpoint_url"},
+    "bedrock-converse": _SIGNED | {"endpoint_url"},
+    "bedrock-messages": _SIGNED | {"base_url"},
+    "bedrock-mantle": _SIGNED | {"base_url"},
+    "vertex": {"region", "project_id", "access_token", "base_url"},
+    "google-cloud": {"region", "project_id", "workspace_id", "access_token", "base_url"},
+    "foundry": {"resource", "api_key", "access_token", "base_url"},
+    "aws": _SIGNED | {"workspace_id", "base_url"},
     "practice": {"words_per_second"},
+}
+_NAMES = tuple(_ACCEPTED)
+# Where each is made; the module, and the packages it needs, are read when it is asked for.
+_MADE_BY = {
+    "anthropic": ("first_party", "anthropic_door"),
+    "bedrock": ("bedrock", "BedrockBackend"),
+    "bedrock-converse": ("converse", "ConverseBackend"),
+    "bedrock-messages": ("aws_doors", "bedrock_messages_door"),
+    "bedrock-mantle": ("aws_doors", "mantle_door"),
+    "vertex": ("google", "vertex_door"),
+    "google-cloud": ("google", "google_cloud_door"),
+    "foundry": ("foundry", "foundry_door"),
+    "aws": ("aws_doors", "aws_door"),
+}
+# What people call them; the value is what is typed instead.
+_ALSO_CALLED = {
+    "amazon": "'bedrock'",
+    "azure": "'foundry'",
+    "converse": "'bedrock-converse'",
+    "gcp": "'vertex'",
+    "google": "'vertex'",
+    "litellm": "'anthropic', base_url='http://localhost:4000'",
+    "mantle": "'bedrock-mantle'",
+    "microsoft": "'foundry'",
+    "ollama": "'anthropic', base_url='http://localhost:11434'",
 }
 _WORDS_PER_SECOND = 80.0
 _NOT_A_MODEL = "it measures pixels and is not a language model"
+_MOST_NAMED = 3
 
 _lock = threading.Lock()
 _chosen: Backend | None = None
@@ -38,9 +75,14 @@ def connect(
     model: str | None = None,
     base_url: str | None = None,
     api_key: str | None = None,
+    platform: str | None = None,
     region: str | None = None,
     profile: str | None = None,
     endpoint_url: str | None = None,
+    project_id: str | None = None,
+    workspace_id: str | None = None,
+    resource: str | None = None,
+    access_token: Token | None = None,
     words_per_second: float | None = _WORDS_PER_SECOND,
     replies: str | Path | RepliesFolder | None = None,
     offline: bool = False,
@@ -55,13 +97,24 @@ def connect(
     Parameters
     ----------
     name
-        ``"anthropic"``, ``"bedrock"`` or ``"practice"``.
+        ``"anthropic"`` (also any server that speaks its Messages API), ``"bedrock"``,
+        ``"bedrock-converse"``, ``"bedrock-messages"``, ``"bedrock-mantle"``, ``"vertex"``,
+        ``"google-cloud"``, ``"foundry"``, ``"aws"`` or ``"practice"``.
     model
         A model id as the backend spells it; asked when a call names none.
-    base_url, api_key
-        For ``anthropic``: another server's address, and a key; otherwise the environment's.
-    region, profile, api_key, endpoint_url
-        For ``bedrock``: as boto3 knows them; ``api_key`` is a Bedrock API key.
+    base_url, endpoint_url
+        Another address; the latter for what goes through boto3.
+    api_key
+        Otherwise the environment's; a server on this machine needs none.
+    platform
+        For ``anthropic`` with ``base_url``: ``"anthropic"`` if that server can do all that
+        the Anthropic API can; otherwise it is asked for little (``"compatible"``).
+    region, profile
+        As boto3 knows them; ``region`` also as Google does.
+    project_id, workspace_id, resource
+        For Google Cloud, for Anthropic's platform on Google Cloud and AWS, for Foundry.
+    access_token
+        For Google Cloud and Foundry: a token, or a function that returns one.
     words_per_second
         For ``practice``: how fast it writes; None for at once.
     replies
@@ -79,6 +132,8 @@ def connect(
     ------
     NotConnected
         If there is no key, region or such a backend, or an argument is another's.
+    ModelNotFound
+        If the model id is in another backend's spelling.
     RequestError
         If ``replies`` is no folder, or ``budget`` no amount of money.
 
@@ -90,24 +145,21 @@ def connect(
     chosen, why = (name, "") if name is not None else _choose(os.environ)
     if folder := os.environ.get(OFFLINE):
         replies, offline = replies or folder, True
-    given = {"base_url": base_url, "api_key": api_key, "region": region}
-    given |= {"profile": profile, "endpoint_url": endpoint_url}
+    given: dict[str, Any] = {"base_url": base_url, "api_key": api_key, "platform": platform}
+    given |= {"region": region, "profile": profile, "endpoint_url": endpoint_url}
+    given |= {"project_id": project_id, "workspace_id": workspace_id, "resource": resource}
+    given["access_token"] = access_token
+    given = {key: value for key, value in given.items() if value is not None}
     # None is a pace of its own, so only the default says that none was given.
-    given["words_per_second"] = str(words_per_second)
-    if words_per_second == _WORDS_PER_SECOND:
-        del given["words_per_second"]
-    _check(chosen, {key for key, value in given.items() if value is not None}, why)
-    backend: Backend
-    if offline:
-        backend = OfflineBackend(chosen, model)
-    elif chosen == "anthropic":
-        backend = AnthropicBackend(model=model, base_url=base_url, api_key=api_key)
-    elif chosen == "bedrock":
-        backend = BedrockBackend(
-            model=model, region=region, profile=profile, api_key=api_key, endpoint_url=endpoint_url
-        )
-    else:
+    paced = {"words_per_second"} if words_per_second != _WORDS_PER_SECOND else set()
+    _check(chosen, given.keys() | paced, why)
+    _check_text(given | ({} if model is None else {"model": model}))
+    if chosen == "practice" and not offline:
         backend = _practice(model, words_per_second, why)
+    else:
+        make = offline_backend if offline else _made
+        backend = make(chosen, model, given)
+        backend.why = f"{backend.why}; {why}" if why else backend.why
     backend.keeping = replace(
         backend.keeping,
         replies=_folder(replies, offline=offline),
@@ -115,8 +167,6 @@ def connect(
         budget=budget if isinstance(budget, Budget | None) else Budget.of(budget),
         in_store=backend.keeping.in_store if store is None else store,
     )
-    if why:
-        backend.why = f"{backend.why}; {why}" if chosen != "practice" else why
     global _chosen  # noqa: PLW0603 - the one piece of state: who was connected last
     with _lock:
         _chosen = backend
@@ -163,15 +213,16 @@ def _choose(environment: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _check(name: str, given: set[str], why: str) -> None:
-    if name not in _NAMES:
-        guess = str(name).casefold()
-        cure = f'nv.connect("{guess if guess in _NAMES else "anthropic"}")'
+    if name not in _ACCEPTED:
+        guess = str(name).casefold().replace("_", "-")[:40]
+        near = get_close_matches(guess, _ALSO_CALLED.keys() | _ACCEPTED.keys(), 1) or ["anthropic"]
+        cure = f"nv.connect({_ALSO_CALLED.get(near[0], repr(near[0]))})".replace("'", '"')
         if "claude" in guess:
             who = "bedrock" if "anthropic." in guess else "anthropic"
             cure = f'a model is asked for with model=: nv.connect("{who}", model=…)'
         raise NotConnected(f"no backend {name!r}"[:200], limit=", ".join(_NAMES), cure=cure)
     if misplaced := sorted(given - _ACCEPTED[name]):
-        fitting = [other for other in _NAMES if given <= _ACCEPTED[other]]
+        fitting = [other for other in _NAMES if given <= _ACCEPTED[other]][:_MOST_NAMED]
         named = " or ".join(f'nv.connect("{other}", {misplaced[0]}=…)' for other in fitting)
         raise NotConnected(
             f"{misplaced[0]}= means nothing to {name}"
@@ -191,13 +242,26 @@ def _folder(replies: object, *, offline: bool) -> RepliesFolder | None:
     return RepliesFolder(replies)
 
 
+def _check_text(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if not isinstance(value, str) and name != "access_token":
+            raise NotConnected(f"{name}= is of type {type(value).__name__}", limit="text")
+
+
+def _made(name: str, model: str | None, given: dict[str, Any]) -> Backend:
+    module, maker = _MADE_BY[name]
+    make = getattr(import_module(f"nbvision.backends.{module}"), maker)
+    if not maker.endswith("_door"):
+        backend: Backend = make(model=model, **given)
+        return backend
+    return AnthropicBackend(make(**given), model=model)
+
+
 def _practice(model: str | None, words_per_second: float | None, why: str) -> Backend:
     url, token = _practice_server(words_per_second)
     return AnthropicBackend(
+        anthropic_door(name="practice", base_url=url, api_key=token),
         model=model or DEFAULT_PRACTICE_MODEL,
-        base_url=url,
-        api_key=token,
-        name="practice",
         why=why or f"a server inside this kernel, no key needed; {_NOT_A_MODEL}",
     )
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from nbvision.backends.shelves import Shelf
 from nbvision.errors import BackendError, Interrupted, NbvisionError, NotConnected, TimedOut
 from nbvision.keeping import Keeping
 from nbvision.markup import bundle, escape, rich
-from nbvision.platforms import Platform
+from nbvision.platforms import Capabilities, Platform
 from nbvision.request import Request
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "EventStream",
     "OnWait",
     "StopSignal",
+    "held_by",
     "introduction",
     "require_open",
     "shielded",
@@ -195,7 +197,7 @@ class Backend(Protocol):
     Attributes
     ----------
     name
-        ``"anthropic"``, ``"bedrock"`` or ``"practice"``.
+        As `connect` calls it.
     model
         The model id that is asked when a call names none.
     platform
@@ -214,6 +216,10 @@ class Backend(Protocol):
     why: str
     address: str
     keeping: Keeping
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this door can do, and what to do where it cannot."""
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer.
@@ -247,6 +253,10 @@ class Backend(Protocol):
     def count_tokens(self, request: Request) -> int | None:
         """Return the input tokens as the service counts them; None where it cannot."""
 
+    @property
+    def files(self) -> Shelf | None:
+        """Where pictures can be stored; None where the place takes no files."""
+
     def close(self) -> None:
         """Close the connections."""
 
@@ -259,6 +269,13 @@ def introduction(backend: Backend) -> dict[str, str]:
         f"<br><small>{escape(backend.why)}</small></div>"
     )
     return bundle(words, markup=markup)
+
+
+def held_by(backend: Backend | None) -> str:
+    """Return where a backend's files lie; empty if it has none, or nobody is connected."""
+    # What only streams is taken as a backend too.
+    shelf: Shelf | None = getattr(backend, "files", None)
+    return "" if shelf is None else shelf.held_by
 
 
 def require_open(*, is_closed: bool, name: str) -> None:

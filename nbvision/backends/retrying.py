@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nbvision.backends.protocol import OnWait, StopSignal
+from nbvision.backends.stopping import stop_here
 from nbvision.backends.translate import LONGEST_WAIT_SECONDS, Unreachable
 from nbvision.errors import BackendError, Overloaded, RateLimited, ServiceFailed
 
@@ -28,6 +29,8 @@ def with_retries(
     action: Callable[[], Result],
     on_wait: OnWait | None = None,
     stop: StopSignal | None = None,
+    *,
+    repeats_broken: bool = True,
 ) -> Result:
     """Return what the action returns, trying again where that is safe.
 
@@ -38,7 +41,10 @@ def with_retries(
     on_wait
         Told in words before each wait.
     stop
-        Set from another thread, it ends a wait, and nothing more is sent.
+        Set from another thread, it ends a wait, and nothing more is sent; by default the
+        context's own.
+    repeats_broken
+        Whether what the service broke on is sent again; not where it may have taken effect.
 
     Raises
     ------
@@ -47,13 +53,13 @@ def with_retries(
     BackendError
         The last one.
     """
-    stop = stop or StopSignal()
+    stop = stop or stop_here() or StopSignal()
     for attempt in range(1, _ATTEMPTS + 1):
         stop.require_unset()
         try:
             return action()
         except BackendError as error:
-            wait = _wait_after(error, attempt)
+            wait = _wait_after(error, attempt, repeats_broken=repeats_broken)
             if wait is None or attempt == _ATTEMPTS:
                 raise
             words = f"{error.value.split(' [')[0]}; asking again in {wait:.1f} s"
@@ -63,8 +69,8 @@ def with_retries(
     raise AssertionError("the loop returns or raises")
 
 
-def _wait_after(error: BackendError, attempt: int) -> float | None:
-    is_broken = isinstance(error, ServiceFailed) and error.status in _BROKEN
+def _wait_after(error: BackendError, attempt: int, *, repeats_broken: bool) -> float | None:
+    is_broken = repeats_broken and isinstance(error, ServiceFailed) and error.status in _BROKEN
     if not (isinstance(error, _RETRIED) or is_broken):
         return None
     if error.retry_after_seconds is not None:

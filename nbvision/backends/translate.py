@@ -53,6 +53,17 @@ _BY_STATUS: Mapping[int, type[BackendError]] = {
 }
 _MONEY = re.compile(r"usage limit|\bspend|credit balance|monthly|\bbilling|per day", re.IGNORECASE)
 _NO_MODEL = re.compile(r"model identifier is invalid|on-demand throughput", re.IGNORECASE)
+# Of pictures that a request only names: the sign, and what helps.
+_NAMED = (
+    (
+        re.compile(r"(?i)\bfile\b[^\n]{0,200}(?:not found|expired|deleted|not exist)"),
+        "upload the picture again: nv.upload(image); a conversation that names it begins anew",
+    ),
+    (
+        re.compile(r"(?i)\bunable to (?:download|fetch)\b|\brobots\.txt\b"),
+        "the service could not fetch the picture; fetch it here: nv.open_image(url)",
+    ),
+)
 _CURES: Mapping[type[BackendError], str] = {
     AccessDenied: "check the key or role, and that it may use this model",
     ModelNotFound: "check the model's id and region; nv.models() lists the known ones. "
@@ -111,12 +122,17 @@ def from_status(
         error_type = SpendLimitReached
     if error_type is RequestRejected and _NO_MODEL.search(message):
         error_type = ModelNotFound
+    cure = _CURES.get(error_type, "")
+    if status in {400, 404}:
+        for sign, help_for_it in _NAMED:
+            if sign.search(message[:2000]):
+                error_type, cure = RequestRejected, help_for_it
     words = plain(message)[:1000].strip() or "no reason given"
     wait = f"; it asks to wait {retry_after_seconds:.0f} s" if retry_after_seconds else ""
     named = f" (request {plain(request_id)[:80]})" if request_id else ""
     return error_type(
         f"{words}{wait} [status {status}]{named}",
-        cure=_CURES.get(error_type, ""),
+        cure=cure,
         status=status,
         request_id=request_id,
         may_have_been_billed=status in {408, 424, 500, 502, 504},

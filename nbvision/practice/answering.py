@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from nbvision.practice.doors import BedrockDoor, Door, House
@@ -21,6 +22,7 @@ from nbvision.practice.replies import (
     delta,
     finish,
     message,
+    open_answer,
     pictures_in_question,
     pieces,
     refused,
@@ -46,7 +48,7 @@ class AnsweringDoor(Door):
         await self.do(self._answer(model_id))
 
     async def _answer(self, model_id: str) -> None:
-        self.started = time.monotonic()
+        self.started, cached_at = time.monotonic(), self.house.cache.now()
         fault = self.house.faults.take()
         raw = bytes(self.raw)
         try:
@@ -61,11 +63,10 @@ class AnsweringDoor(Door):
             raise rejected
         if await self.mishap.happens_before():
             return
-        version = self.request.headers.get("anthropic-version", "")
-        question = await self.house.run(
-            read_question, body, self.place, version=version, model_id=model_id
-        )
+        question = await self.house.run(self.read, body, model_id)
         del raw, body
+        cached = self.house.cache.look_up(question.prefixes, cached_at)
+        question = replace(question, cached=cached)
         is_streamed = question.is_streamed or self.is_streaming_door
         # Frames are large: thirty students wait with their requests, not with their pixels.
         async with self.house.seats:
@@ -74,10 +75,26 @@ class AnsweringDoor(Door):
                 await self._begin_stream(question)
             reply = self._changed(await self.house.run(compose, question, frames))
             del frames
+        self.house.cache.keep(question.prefixes, cached_at)
         if is_streamed:
             await self._stream(question, reply)
         else:
             await self._send_whole(question, reply)
+
+    def read(self, body: dict[str, Any], model_id: str) -> Question:
+        """Return the question of a body."""
+        version = self.request.headers.get("anthropic-version", "")
+        return read_question(
+            body, self.place, version=version, model_id=model_id, files=self.house.files
+        )
+
+    def shaped(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return a whole reply in the shape of this door."""
+        return message
+
+    def framed(self, data: bytes) -> bytes:
+        """Return the frame of a streamed piece with this payload, where pieces are framed."""
+        return chunk_frame(data)
 
     async def _look(self, question: Question) -> list[Any]:
         """Decode every picture, one at a time: a client that leaves stops what is left."""
@@ -105,7 +122,7 @@ class AnsweringDoor(Door):
         if await self.mishap.happens_to_whole(body):
             return
         self.write_whole_headers(question, reply)
-        self.write_json(body)
+        self.write_json(self.shaped(body))
         await self.finish()
 
     def write_whole_headers(self, question: Question, reply: Reply) -> None:
@@ -115,17 +132,17 @@ class AnsweringDoor(Door):
         self.set_header("Content-Type", self.stream_type)
         self.set_header("Cache-Control", "no-cache")
         self.name_request()
-        is_empty = self.mishap.kind == "empty"
-        await self.mishap.send(begin(question, is_empty=is_empty))
+        await self.mishap.send(begin(question))
 
     async def _stream(self, question: Question, reply: Reply) -> None:
+        await self.mishap.send(open_answer(reply))
         if reply.text is not None:
-            await self._send_words(reply.text)
+            await self._send_words(reply.text, reply.text_index)
         if not await self.mishap.happens_now():
             await self.mishap.send(self.last_events(question, reply))
             await self.finish()
 
-    async def _send_words(self, text: str) -> None:
+    async def _send_words(self, text: str, index: int) -> None:
         """Send the words at the pace that is set, several at a tick."""
         pace = self.house.words_per_second
         at_once = _WORDS_WITHOUT_PACE if pace is None else max(1, round(pace * _TICK_SECONDS))
@@ -134,7 +151,7 @@ class AnsweringDoor(Door):
         for number, part in enumerate(parts):
             if number == self.mishap.after_deltas and await self.mishap.happens_now():
                 return
-            await self.mishap.send(iter([delta(part)]))
+            await self.mishap.send(iter([delta(part, index)]))
             if pace is not None:
                 due += len(part.split()) / pace
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -192,11 +209,16 @@ class InvokeDoor(BedrockDoor, AnsweringDoor):
 
     def write_whole_headers(self, question: Question, reply: Reply) -> None:
         """Set Bedrock's own counts."""
-        self.set_header("X-Amzn-Bedrock-Input-Token-Count", str(question.input_tokens))
+        self.set_header("X-Amzn-Bedrock-Input-Token-Count", str(question.fresh_tokens))
+        self.set_header("X-Amzn-Bedrock-Cache-Read-Input-Token-Count", str(question.cached.read))
+        self.set_header(
+            "X-Amzn-Bedrock-Cache-Write-Input-Token-Count", str(question.cached.written)
+        )
         self.set_header("X-Amzn-Bedrock-Output-Token-Count", str(reply.output_tokens))
-        self.set_header("X-Amzn-Bedrock-Invocation-Latency", str(self._milliseconds()))
+        self.set_header("X-Amzn-Bedrock-Invocation-Latency", str(self.milliseconds()))
 
-    def _milliseconds(self) -> int:
+    def milliseconds(self) -> int:
+        """Return how long the answer has taken, one at least."""
         return max(1, round((time.monotonic() - self.started) * 1000))
 
 
@@ -219,9 +241,11 @@ class InvokeStreamDoor(InvokeDoor):
         """Yield the last events; the very last carries Bedrock's metrics."""
         for event in finish(question, reply):
             if event["type"] == "message_stop":
-                latency = self._milliseconds()
+                latency = self.milliseconds()
                 event["amazon-bedrock-invocationMetrics"] = {
-                    "inputTokenCount": question.input_tokens,
+                    "inputTokenCount": question.fresh_tokens,
+                    "cacheReadInputTokenCount": question.cached.read,
+                    "cacheWriteInputTokenCount": question.cached.written,
                     "outputTokenCount": reply.output_tokens,
                     "invocationLatency": latency,
                     "firstByteLatency": max(1, latency // 4),

@@ -19,7 +19,7 @@ from nbvision.practice.words import (
     read_phrases,
 )
 
-__all__ = ["answer", "locate", "summary"]
+__all__ = ["answer", "locate", "middle", "summary"]
 
 _SIGNATURE = (
     "(The practice server measured this in the pixels it received. It is not a language model.)"
@@ -78,17 +78,32 @@ def locate(frame: Frame, prompt: str) -> list[dict[str, Any]]:
     return [{"label": r.label, "box": list(r.box)} for r in choose(frame, read_phrases(prompt))]
 
 
+def middle(box: Sequence[int]) -> list[int]:
+    """Return the pixel in the middle of a box: all that the practice server knows of a spot.
+
+    >>> middle([30, 20, 50, 40])
+    [40, 30]
+    """
+    left, top, right, bottom = box
+    return [(left + right) // 2, (top + bottom) // 2]
+
+
 def _as_json(frames: Sequence[Frame], prompt: str, form: str, names: Sequence[str]) -> str:
     """Return what was found in the form that the words ask for, as far as they name one."""
     key = next((name for name in _BOX_KEYS if name in form), "box")
+    asks_for_points = '"point"' in form
     rows = [
-        {"label": row["label"], key: row["box"]} | ({"image": name} if len(frames) > 1 else {})
+        {"label": row["label"]}
+        | ({"point": middle(row["box"])} if asks_for_points else {key: row["box"]})
+        | ({"image": name} if len(frames) > 1 else {})
         for frame, name in zip(frames, names, strict=True)
         for row in locate(frame, prompt)
     ]
     if "json array" in form or "json list" in form:
         return json.dumps(rows)
     asks_for_boxes = any(word in form for word in _BOX_WORDS) or bool(read_phrases(prompt))
+    if asks_for_points:
+        return json.dumps({"points": rows})
     if asks_for_boxes:
         return json.dumps({"boxes": rows})
     words = compare(frames, names) if len(frames) > 1 else summary(frames[0], prompt)

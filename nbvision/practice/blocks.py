@@ -9,6 +9,7 @@ from typing import Any
 from nbvision.practice.pictures import Picture, read_header
 from nbvision.practice.places import Place
 from nbvision.practice.rejections import Rejected
+from nbvision.practice.stored_files import FileShelf, picture_data
 
 __all__ = ["Content", "invalid", "known_fields", "read_messages", "read_system"]
 
@@ -34,6 +35,10 @@ class Content:
         The texts that only name the picture after them; they are among ``texts``.
     last_role
         Who has spoken last.
+    files
+        Where pictures that are named are looked up.
+    unseen
+        How many pictures are only named where tokens are counted: nobody fetches them then.
     """
 
     texts: list[tuple[int, str]] = field(default_factory=list)
@@ -41,6 +46,8 @@ class Content:
     labels: set[int] = field(default_factory=set)
     last_role: str = "user"
     breakpoints: int = 0
+    files: FileShelf | None = None
+    unseen: int = 0
 
     @property
     def characters(self) -> int:
@@ -98,7 +105,7 @@ def read_system(value: object) -> str:
     return "\n".join(text for _, text in content.texts)
 
 
-def read_messages(value: object, where: Place) -> Content:
+def read_messages(value: object, where: Place, files: FileShelf | None = None) -> Content:
     """Return the content of ``messages``.
 
     Raises
@@ -112,7 +119,7 @@ def read_messages(value: object, where: Place) -> Content:
         raise invalid("messages", "at least one message is required")
     if len(value) > _MOST_MESSAGES:
         raise invalid("messages", f"at most {_MOST_MESSAGES} messages")
-    content = Content()
+    content = Content(files=files)
     for number, message in enumerate(value):
         place = f"messages.{number}"
         known_fields(message, place, {"role", "content"})
@@ -168,7 +175,7 @@ def _read_blocks(
             case "image":
                 if label:
                     content.labels.add(len(content.texts) - 1)
-                content.pictures.append(_read_image(block, at, turn, label, where))
+                _read_image(block, at, turn, label, where=where, content=content)
             case "document":
                 raise invalid(at, "the practice server reads pictures, not documents")
             case "tool_result":
@@ -196,29 +203,38 @@ def _read_text(block: Mapping[str, Any], place: str, turn: int, content: Content
 
 
 def _read_image(
-    block: Mapping[str, Any], place: str, turn: int, label: str, where: Place
-) -> Picture:
+    block: Mapping[str, Any], place: str, turn: int, label: str, *, where: Place, content: Content
+) -> None:
     at = f"{place}.image"
     known = {"type", "source", "cache_control"}
     if where.takes_transformations:
         known.add("transformations")
     known_fields(block, at, known)
-    data, media_type = _read_source(block.get("source"), f"{at}.source", where)
+    refuses = _read_transformations(block.get("transformations"), f"{at}.transformations")
+    data, media_type = _read_source(block.get("source"), f"{at}.source", where, content.files)
+    if data is None:
+        content.unseen += 1
+        return
+    # What is named is looked at after it has been fetched, and then has no place.
+    is_named = not media_type
     header = read_header(data)
     if header is None:
-        raise invalid(place, "Could not process image")
+        raise invalid("" if is_named else place, "Could not process image")
     found, size = header
-    if found != media_type:
+    if not is_named and found != media_type:
         raise invalid(
             f"{at}.source.base64.data",
             f"The image was specified using the {media_type} media type, but the image "
             f"appears to be a {found} image",
         )
-    refuses = _read_transformations(block.get("transformations"), f"{at}.transformations")
-    return Picture(data, found, size, place, refuses, label, turn)
+    shown = "" if is_named else place
+    content.pictures.append(Picture(data, found, size, shown, refuses, label, turn))
 
 
-def _read_source(source: object, place: str, where: Place) -> tuple[bytes, str]:
+def _read_source(
+    source: object, place: str, where: Place, files: FileShelf | None
+) -> tuple[bytes | None, str]:
+    """Return bytes and media type: no bytes if nobody fetches them, no type of a file."""
     if source is None:
         raise invalid(place, "Field required")
     kind = source.get("type") if isinstance(source, dict) else None
@@ -228,9 +244,13 @@ def _read_source(source: object, place: str, where: Place) -> tuple[bytes, str]:
             place, f"Input tag '{kind}' found using 'type' does not match any of {expected}"
         )
     if kind == "url":
+        known_fields(source, f"{place}.url", {"type", "url"})
+        if where.is_counting:
+            return None, ""
         raise invalid(f"{place}.url", "the practice server fetches nothing; send base64")
     if kind == "file":
-        raise Rejected(404, "File not found; the practice server keeps no files")
+        known_fields(source, f"{place}.file", {"type", "file_id"})
+        return (None if where.is_counting else picture_data(files, source)), ""
     known_fields(source, f"{place}.base64", {"type", "media_type", "data"})
     media_type, data = source.get("media_type"), source.get("data")
     if media_type not in _MEDIA_TYPES:

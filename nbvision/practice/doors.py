@@ -19,8 +19,10 @@ from nbvision.practice.arrivals import Arrival, Arrivals
 from nbvision.practice.ordered_faults import Faults
 from nbvision.practice.places import API, BEDROCK, Place
 from nbvision.practice.played_models import find_model, model_info, models
+from nbvision.practice.prompt_cache import PromptCache
 from nbvision.practice.questions import API_VERSIONS
 from nbvision.practice.rejections import Rejected, api_error, aws_error
+from nbvision.practice.stored_files import FileShelf
 from nbvision.practice.workshop import Workshop
 
 __all__ = ["Door", "House", "ModelDoor", "ModelsDoor", "NowhereDoor"]
@@ -56,6 +58,8 @@ class House:
     workshop: Workshop
     arrivals: Arrivals = field(default_factory=Arrivals)
     faults: Faults = field(default_factory=Faults)
+    cache: PromptCache = field(default_factory=PromptCache)
+    files: FileShelf = field(default_factory=FileShelf)
     works: set["asyncio.Task[None]"] = field(default_factory=set)
     seats: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SEATS))
     held_bytes: int = 0
@@ -120,7 +124,7 @@ class Door(web.RequestHandler):
             return
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind not in taken:
-            raise Rejected(400, "content-type: must be application/json")
+            raise Rejected(400, f"content-type: must be {taken[0]}")
         if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise Rejected(400, "content-encoding: is not accepted")
 
@@ -257,7 +261,7 @@ class Door(web.RequestHandler):
     def _headers_once(self) -> dict[str, str]:
         """Return the headers; of those that must not be doubled, a doubled one is refused."""
         headers = self.request.headers
-        for name in ("Host", "Content-Length", "Authorization", "X-Api-Key"):
+        for name in ("Host", "Content-Length", "Authorization", "X-Api-Key", "Api-Key"):
             if len(headers.get_list(name)) > 1:
                 raise Rejected(400, f"{name.lower()}: header is given twice")
         return headers  # type: ignore[return-value] # a case-blind mapping of text to text

@@ -9,9 +9,20 @@ from collections.abc import Mapping
 from nbvision.errors import RequestError
 from nbvision.practice.rejections import Rejected
 
-__all__ = ["check_token", "hide_secrets", "loopback_hosts", "make_token"]
+__all__ = [
+    "check_aws",
+    "check_azure",
+    "check_bearer",
+    "check_origin",
+    "check_signature",
+    "check_token",
+    "hide_secrets",
+    "loopback_hosts",
+    "make_token",
+]
 
 _SECRET_HEADERS = {
+    "api-key",
     "authorization",
     "cookie",
     "proxy-authorization",
@@ -108,6 +119,54 @@ def check_token(headers: Mapping[str, str], token: str) -> None:
         raise Rejected(401, f"x-api-key header is required; {_ANSWERER}")
     if not _is_same(shown, token):
         raise Rejected(401, f"invalid x-api-key; {_ANSWERER}, never a real key")
+
+
+def check_bearer(headers: Mapping[str, str], token: str) -> None:
+    """Let in who shows the token as Google takes one.
+
+    Raises
+    ------
+    Rejected
+        401.
+    """
+    if not _is_same(_bearer(headers), token):
+        raise Rejected(401, f"Request had invalid authentication credentials; {_ANSWERER}")
+
+
+def check_azure(headers: Mapping[str, str], token: str) -> None:
+    """Let in who shows the token as Foundry takes a key or an Entra token.
+
+    Raises
+    ------
+    Rejected
+        401.
+    """
+    shown = headers.get("X-Api-Key") or headers.get("Api-Key") or _bearer(headers)
+    if not _is_same(shown, token):
+        raise Rejected(401, f"Access denied due to invalid subscription key; {_ANSWERER}")
+
+
+def check_aws(headers: Mapping[str, str], token: str, service: str) -> None:
+    """Let in who shows the token as key, bearer, or in a signature for this service.
+
+    Raises
+    ------
+    Rejected
+        403.
+    """
+    key = headers.get("X-Api-Key")
+    if key is not None and "Authorization" not in headers:
+        if not _is_same(key, token):
+            raise Rejected(403, f"Authentication failed: {_ANSWERER}", "AccessDeniedException")
+        return
+    check_signature(headers, token)
+    sent = headers.get("Authorization", "")
+    if sent.startswith("AWS4-") and f"/{service}/aws4_request" not in sent:
+        raise Rejected(
+            403,
+            f"Credential should be scoped to correct service: '{service}'.",
+            "InvalidSignatureException",
+        )
 
 
 def check_signature(headers: Mapping[str, str], token: str) -> None:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from nbvision.practice.event_frames import chunk_frame, exception_frame
+from nbvision.practice.event_frames import exception_frame
 from nbvision.practice.rejections import Rejected, api_error
 
 __all__ = ["Mishap"]
@@ -32,6 +32,8 @@ class AnsweringPlace(Protocol):
     @property
     def stream(self) -> Any: ...
     def encode(self, event: dict[str, Any]) -> bytes: ...
+    def shaped(self, message: dict[str, Any]) -> dict[str, Any]: ...
+    def framed(self, data: bytes) -> bytes: ...
     def set_header(self, name: str, value: Any) -> None: ...
     def write(self, chunk: bytes) -> None: ...
     def write_json(self, body: object, status: int = 200) -> None: ...
@@ -81,7 +83,7 @@ class Mishap:
 
     async def happens_to_whole(self, body: dict[str, Any]) -> bool:
         """Do what happens to a plain reply."""
-        data = json.dumps(body).encode("ascii")
+        data = json.dumps(self.door.shaped(body)).encode("ascii")
         match self.kind:
             case "cut" | "ends_early":
                 await self._send_half(data)
@@ -93,7 +95,7 @@ class Mishap:
                 await self._send_json(data.replace(b'"text": "', b'"text": "\xff\xfe', 1))
             case "nan_usage":
                 body["usage"]["output_tokens"] = float("nan")
-                await self._send_json(json.dumps(body).encode("ascii"))
+                await self._send_json(json.dumps(self.door.shaped(body)).encode("ascii"))
             case "error_event":
                 _, error = api_error(Rejected(529, "Overloaded"), self.door.request_id)
                 await self._send_json(json.dumps(error).encode("ascii"))
@@ -196,10 +198,10 @@ class Mishap:
             stop = {"type": "content_block_stop", "index": 3}
             return self.door.encode(stop)
         if self.kind == "checksum" and is_framed:
-            whole = bytearray(chunk_frame(b'{"type": "ping"}'))
+            whole = bytearray(self.door.framed(b'{"type": "ping"}'))
             whole[-1] ^= 0xFF
             return bytes(whole)
         data = b'{"type": "ping", "x": "\xff\xfe"}' if self.kind == "bad_utf8" else _BROKEN
         if is_framed:
-            return chunk_frame(data)
+            return self.door.framed(data)
         return b"event: content_block_delta\ndata: " + data + b"\n\n"

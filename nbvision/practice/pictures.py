@@ -39,7 +39,7 @@ class Picture:
     size
         Stored width and height in pixels, from the header.
     place
-        Where it stands: ``messages.0.content.1``.
+        Where it stands: ``messages.0.content.1``; empty for one that a file holds.
     refuses_resizing
         Whether ``transformations.oversized_image`` is ``"error"``.
     label
@@ -91,17 +91,17 @@ def check_sides(picture: Picture, *, is_one_of_many: bool) -> None:
     Rejected
         400.
     """
-    where = f"{picture.place}.image.source.base64.data"
+    where = f"{picture.place}.image.source.base64.data: " if picture.place else ""
     if picture.size.long_edge > _SIDE_LIMIT:
         raise Rejected(
             400,
-            f"{where}: At least one of the image dimensions exceed max allowed size: "
+            f"{where}At least one of the image dimensions exceed max allowed size: "
             f"{_SIDE_LIMIT} pixels",
         )
     if is_one_of_many and picture.size.long_edge > 2000:  # noqa: PLR2004 - documented
         raise Rejected(
             400,
-            f"{where}: At least one of the image dimensions exceed max allowed size for "
+            f"{where}At least one of the image dimensions exceed max allowed size for "
             "many-image requests: 2000 pixels",
         )
 
@@ -116,9 +116,10 @@ def check_fit(picture: Picture, tier: Tier) -> None:
     """
     if picture.refuses_resizing and not tier.fits(picture.size):
         largest = resized_size(picture.size, tier)
+        width, height = picture.size
         raise Rejected(
             400,
-            f"{picture.place}: image is {picture.size.width}x{picture.size.height} pixels and "
+            f"{picture.place or 'messages'}: image is {width}x{height} pixels and "
             f"would be resized; the largest size that fits is {largest.width}x{largest.height}",
         )
 
@@ -131,7 +132,7 @@ def _decoded(picture: Picture, tier: Tier) -> "np.ndarray":
         upright, is_turned = _upright(picture, tier)
     except Exception as error:
         # Hostile bytes: whatever a decoder raises, the picture is of no use.
-        raise Rejected(400, f"{picture.place}: Could not process image") from error
+        raise Rejected(400, f"{picture.place or 'messages'}: Could not process image") from error
     width, height = picture.size
     seen = resized_size(Size(height, width) if is_turned else picture.size, tier)
     if upright.size != tuple(seen):

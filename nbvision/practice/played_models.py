@@ -18,6 +18,7 @@ __all__ = [
     "find_model",
     "is_bedrock_id",
     "is_inference_profile",
+    "is_spelled_for",
     "model_info",
     "models",
 ]
@@ -47,6 +48,12 @@ _OLD_ID = re.compile(r"claude-(?P<major>[123])(?:[-.](?P<minor>\d))?(?:-(?P<fami
 _FAMILIES = {"haiku", "sonnet", "opus", "fable", "mythos", "instant", None}
 _AWS_PLACE = re.compile(r"^(?:(?P<profile>[a-z]{2,6}(?:-gov)?)\.)?anthropic\.")
 _STAND_INS = "practice"
+_SPELLINGS = {
+    "api": re.compile(r"claude-[a-z0-9-]+"),
+    # Models before 4.7 are on the older address only.
+    "mantle": re.compile(r"anthropic\.claude-[a-z]+-(?:4-[789]|[5-9])(?:-\d{1,2})?"),
+    "vertex": re.compile(r"claude-(?!.*-\d{8})[a-z0-9-]+(?:@\d{8})?"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,16 @@ class PlayedModel:
         )
 
     @property
+    def cache_minimum(self) -> int:
+        """Tokens that a prefix has at least before it is kept (prompt-caching, 2026)."""
+        if self.generation >= (4, 8):
+            is_first_sonnet = (self.family, self.generation) == ("sonnet", (5, 0))
+            return 1024 if is_first_sonnet or self.generation == (4, 8) else 512
+        if self.generation == (4, 7):
+            return 2048
+        return 1024 if self.family == "sonnet" else 4096
+
+    @property
     def images_per_request(self) -> int:
         """How many pictures one request may hold."""
         return 600 if self.context_tokens > 200_000 else 100  # noqa: PLR2004 - the documented step
@@ -166,6 +183,16 @@ def is_bedrock_id(asked: str) -> bool:
     (False, True)
     """
     return _AWS_PLACE.match(asked.rpartition("/")[2]) is not None or asked.startswith(_PREFIX)
+
+
+def is_spelled_for(asked: str, ids: str) -> bool:
+    """Whether an id has a place's spelling: ``"api"``, ``"mantle"``, ``"vertex"`` or ``"any"``.
+
+    >>> is_spelled_for("claude-haiku-4-5-20251001", "vertex"), is_spelled_for("x", "any")
+    (False, True)
+    """
+    pattern = _SPELLINGS.get(ids)
+    return pattern is None or asked.startswith(_PREFIX) or bool(pattern.fullmatch(asked))
 
 
 def model_info(model: PlayedModel) -> dict[str, object]:

@@ -17,13 +17,17 @@ from nbvision.practice.played_models import (
     find_model,
     is_bedrock_id,
     is_inference_profile,
+    is_spelled_for,
 )
+from nbvision.practice.prompt_cache import NOTHING_CACHED, Cached, Prefix, read_prefixes
 from nbvision.practice.rejections import Rejected
+from nbvision.practice.stored_files import FileShelf
 
 __all__ = ["Question", "parse_json", "read_question"]
 
 API_VERSIONS = ("2023-06-01", "2026-10-21")
 BEDROCK_VERSION = "bedrock-2023-05-31"
+VERTEX_VERSION = "vertex-2023-10-16"
 _SAMPLING = ("temperature", "top_p", "top_k")
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _MANY = 20
@@ -49,6 +53,12 @@ class Question:
         Whether the answer is sent in pieces.
     input_tokens
         Patches plus an approximation of the words.
+    thinking
+        ``"summarized"`` or ``"omitted"``: what is shown of thinking; None if none was asked for.
+    prefixes
+        The request's beginnings, block by block, if any block is marked to be kept.
+    cached
+        What the cache has served of it, and will keep.
     """
 
     model: PlayedModel
@@ -59,6 +69,14 @@ class Question:
     schema: Mapping[str, Any] | None
     is_streamed: bool
     input_tokens: int
+    thinking: str | None = None
+    prefixes: tuple[Prefix, ...] = ()
+    cached: Cached = NOTHING_CACHED
+
+    @property
+    def fresh_tokens(self) -> int:
+        """Input neither read from the cache nor written to it: what ``input_tokens`` says."""
+        return self.input_tokens - self.cached.read - self.cached.written
 
 
 def parse_json(raw: bytes) -> dict[str, Any]:
@@ -81,7 +99,12 @@ def parse_json(raw: bytes) -> dict[str, Any]:
 
 
 def read_question(
-    body: dict[str, Any], where: Place, *, version: str = "", model_id: str = ""
+    body: dict[str, Any],
+    where: Place,
+    *,
+    version: str = "",
+    model_id: str = "",
+    files: FileShelf | None = None,
 ) -> Question:
     """Return the question of a body.
 
@@ -94,23 +117,27 @@ def read_question(
     version
         Value of the ``anthropic-version`` header.
     model_id
-        The model in the address, on Bedrock.
+        The model in the address, where it stands there.
+    files
+        Where pictures that are named are looked up.
 
     Raises
     ------
     Rejected
         With the documented status and words.
     """
-    is_bedrock = where.name == "bedrock"
-    model = _bedrock_model(model_id) if is_bedrock else _api_model(body, where)
+    model_id = model_id or _named_model(body, where)
+    model = _bedrock_model(model_id) if where.ids == "bedrock" else _api_model(model_id, where)
     known_fields(body, "", where.fields)
-    if is_bedrock:
+    if where.name == "bedrock":
         _check_bedrock_version(body, model)
+    if where.name == "vertex":
+        version = _vertex_version(body)
     _check_sampling(body, model, version)
-    content = read_messages(_required(body, "messages"), where)
+    content = read_messages(_required(body, "messages"), where, files)
     system = read_system(body.get("system"))
     _check_turns(content, model)
-    _check_thinking(body, model)
+    thinking = _read_thinking(body, model)
     _check_tools(body, model)
     schema = _read_output_config(body, where, model)
     _check_pictures(content, where, model)
@@ -129,6 +156,8 @@ def read_question(
         schema,
         is_streamed,
         tokens,
+        thinking,
+        _prefixes(body, where, content, model),
     )
 
 
@@ -142,12 +171,18 @@ def _required(body: Mapping[str, Any], name: str) -> Any:
     return body[name]
 
 
-def _api_model(body: Mapping[str, Any], where: Place) -> PlayedModel:
+def _named_model(body: Mapping[str, Any], where: Place) -> str:
     model_id = _required(body, "model")
     if not isinstance(model_id, str):
         raise invalid("model", "Input should be a valid string")
     if not where.is_counting:
         _required(body, "max_tokens")
+    return model_id
+
+
+def _api_model(model_id: str, where: Place) -> PlayedModel:
+    if not is_spelled_for(model_id, where.ids):
+        raise Rejected(404, f"model: {model_id[:200]}")
     return find_model(model_id)
 
 
@@ -176,6 +211,14 @@ def _check_bedrock_version(body: Mapping[str, Any], model: PlayedModel) -> None:
         raise invalid("", f"anthropic_version: Input should be '{BEDROCK_VERSION}'")
 
 
+def _vertex_version(body: Mapping[str, Any]) -> str:
+    """Return the version, which travels in the body there; the SDK's own is newer."""
+    version = str(_required(body, "anthropic_version"))
+    if version not in (VERTEX_VERSION, API_VERSIONS[-1]):
+        raise invalid("", f"anthropic_version: Input should be '{VERTEX_VERSION}'")
+    return version
+
+
 def _check_sampling(body: Mapping[str, Any], model: PlayedModel, version: str) -> None:
     for name in _SAMPLING:
         if name not in body:
@@ -198,9 +241,10 @@ def _check_turns(content: Content, model: PlayedModel) -> None:
         )
 
 
-def _check_thinking(body: Mapping[str, Any], model: PlayedModel) -> None:
+def _read_thinking(body: Mapping[str, Any], model: PlayedModel) -> str | None:
+    """Return how thinking is to be shown, if it was asked for."""
     if body.get("thinking") is None:
-        return
+        return None
     known = {"type", "budget_tokens", "display"}
     thinking = known_fields(body["thinking"], "thinking", known)
     kind = thinking.get("type")
@@ -211,8 +255,14 @@ def _check_thinking(body: Mapping[str, Any], model: PlayedModel) -> None:
         )
     if kind == "enabled" and model.is_new:
         raise invalid("thinking.type", "'enabled' is not supported by this model; use 'adaptive'")
+    if kind == "adaptive" and not model.is_new:
+        raise invalid("thinking.type", "'adaptive' is not supported by this model")
     if kind == "disabled" and model.thinks_always:
         raise invalid("thinking.type", "'disabled' is not supported by this model")
+    display = thinking.get("display") or ("omitted" if model.is_new else "summarized")
+    if display not in ("summarized", "omitted"):
+        raise invalid("thinking.display", "Input should be 'summarized' or 'omitted'")
+    return str(display) if kind in ("adaptive", "enabled") else None
 
 
 def _check_tools(body: Mapping[str, Any], model: PlayedModel) -> None:
@@ -252,11 +302,12 @@ def _read_output_config(
 
 def _check_pictures(content: Content, where: Place, model: PlayedModel) -> None:
     pictures = content.pictures
-    if len(pictures) > model.images_per_request:
-        raise invalid("messages", f"too many images: {len(pictures)} > {model.images_per_request}")
+    count = len(pictures) + content.unseen
+    if count > model.images_per_request:
+        raise invalid("messages", f"too many images: {count} > {model.images_per_request}")
     for picture in pictures:
         if not where.is_counting:
-            check_sides(picture, is_one_of_many=len(pictures) > _MANY)
+            check_sides(picture, is_one_of_many=count > _MANY)
         check_fit(picture, model.tier)
 
 
@@ -264,11 +315,26 @@ def _input_tokens(
     content: Content, system: str, body: Mapping[str, Any], model: PlayedModel
 ) -> int:
     """Return patches plus words; the words are a stated approximation: 4 bytes a token."""
-    seen = (visual_tokens(resized_size(p.size, model.tier)) for p in content.pictures)
+    seen = _visual_tokens(content, model).values()
     written = content.characters + len(system.encode())
     written += sum(len(json.dumps(tool)) for tool in body.get("tools") or ())
+    return sum(seen) + _OVERHEAD_TOKENS + _words_as_tokens(written, model)
+
+
+def _prefixes(
+    body: Mapping[str, Any], where: Place, content: Content, model: PlayedModel
+) -> tuple[Prefix, ...]:
+    seen = _visual_tokens(content, model)
+    return read_prefixes(body, model, where.name, seen, lambda n: _words_as_tokens(n, model))
+
+
+def _visual_tokens(content: Content, model: PlayedModel) -> dict[str, int]:
+    return {p.place: visual_tokens(resized_size(p.size, model.tier)) for p in content.pictures}
+
+
+def _words_as_tokens(count_bytes: int, model: PlayedModel) -> int:
     factor = _NEW_TOKENIZER if model.is_new else 1.0
-    return sum(seen) + _OVERHEAD_TOKENS + math.ceil(written / _BYTES_A_TOKEN * factor)
+    return math.ceil(count_bytes / _BYTES_A_TOKEN * factor)
 
 
 def _max_tokens(body: Mapping[str, Any], model: PlayedModel) -> int:

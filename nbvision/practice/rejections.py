@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Rejected", "api_error", "aws_error"]
+__all__ = ["Rejected", "api_error", "aws_error", "azure_error", "google_error"]
 
 _API_TYPES = {
     400: "invalid_request_error",
@@ -28,6 +28,7 @@ _AWS = {
     500: (500, "InternalServerException"),
     529: (503, "ServiceUnavailableException"),
 }
+_GOOGLE = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
 
 
 @dataclass
@@ -44,12 +45,15 @@ class Rejected(Exception):
         The exception's name on Bedrock, where it is not the one that follows from the status.
     retry_after_seconds
         What the ``retry-after`` header says; no header if None.
+    error_code
+        What the API's details name, where they do.
     """
 
     status: int
     message: str
     aws_type: str = ""
     retry_after_seconds: int | None = None
+    error_code: str = ""
 
     def __str__(self) -> str:
         return self.message
@@ -63,7 +67,9 @@ def api_error(rejected: Rejected, request_id: str) -> tuple[int, dict[str, objec
     (404, {'type': 'not_found_error', 'message': 'model: claude-0'})
     """
     kind = _API_TYPES.get(rejected.status, "invalid_request_error")
-    error = {"type": kind, "message": rejected.message}
+    error: dict[str, object] = {"type": kind, "message": rejected.message}
+    if rejected.error_code:
+        error["details"] = {"error_code": rejected.error_code}
     return rejected.status, {"type": "error", "error": error, "request_id": request_id}
 
 
@@ -77,3 +83,24 @@ def aws_error(rejected: Rejected) -> tuple[int, str, dict[str, object]]:
     if rejected.aws_type:
         kind = rejected.aws_type
     return status, kind, {"message": rejected.message}
+
+
+def google_error(rejected: Rejected) -> tuple[int, dict[str, object]]:
+    """Return status and body as Google Cloud sends them.
+
+    >>> google_error(Rejected(401, "who?"))[1]
+    {'error': {'code': 401, 'message': 'who?', 'status': 'UNAUTHENTICATED'}}
+    """
+    kind = _GOOGLE.get(rejected.status, "INVALID_ARGUMENT")
+    error = {"code": rejected.status, "message": rejected.message, "status": kind}
+    return rejected.status, {"error": error}
+
+
+def azure_error(rejected: Rejected) -> tuple[int, dict[str, object]]:
+    """Return status and body as Microsoft's gateway sends them.
+
+    >>> azure_error(Rejected(401, "who?"))[1]
+    {'error': {'code': '401', 'message': 'who?'}}
+    """
+    error = {"code": str(rejected.status), "message": rejected.message}
+    return rejected.status, {"error": error}

@@ -1,5 +1,6 @@
 """A question becomes a reply: pictures are looked at, words bounded, events put in order."""
 
+import base64
 import json
 import re
 import secrets
@@ -21,6 +22,7 @@ __all__ = [
     "delta",
     "finish",
     "message",
+    "open_answer",
     "pictures_in_question",
     "pieces",
     "refused",
@@ -30,6 +32,7 @@ __all__ = [
 _TOKEN = re.compile(r"\s*\S{1,4}|\s+")
 _MOST_FRAMES = 20
 _FEWEST_DELTAS = 4
+_THOUGHTS_AT_ONCE = 8  # words of thinking in one event
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,11 @@ class Reply:
     Attributes
     ----------
     text
-        The words; None for an answer without any content block.
+        The words; None for an answer without any of them.
+    thinking
+        What was measured before; None where thinking was not asked for.
+    shows_thinking
+        Whether it is shown; otherwise only its signature is.
     stop_reason, stop_sequence, stop_details
         As in the Messages API.
     """
@@ -48,84 +55,144 @@ class Reply:
     stop_reason: str = "end_turn"
     stop_sequence: str | None = None
     stop_details: Mapping[str, object] | None = None
+    thinking: str | None = None
+    shows_thinking: bool = False
+
+    @property
+    def thinking_tokens(self) -> int:
+        """How many tokens the thinking is, shown or not."""
+        return len(_TOKEN.findall(self.thinking or ""))
 
     @property
     def output_tokens(self) -> int:
-        """How many tokens the words are; one at least."""
-        return max(1, len(_TOKEN.findall(self.text or "")))
+        """How many tokens the words are, with the thinking; one at least."""
+        return max(1, self.thinking_tokens + len(_TOKEN.findall(self.text or "")))
+
+    @property
+    def text_index(self) -> int:
+        """Which content block holds the words."""
+        return 0 if self.thinking is None else 1
+
+    def content(self) -> list[dict[str, Any]]:
+        """Return the content blocks."""
+        blocks: list[dict[str, Any]] = []
+        if self.thinking is not None:
+            shown = self.thinking if self.shows_thinking else ""
+            blocks.append({"type": "thinking", "thinking": shown, "signature": _signature()})
+        if self.text is not None:
+            blocks.append({"type": "text", "text": self.text})
+        return blocks
 
 
 def pictures_in_question(question: Question) -> list[Picture]:
     """Return the pictures that the answer is about, at most twenty.
 
-    Those of the last message with pictures, or all if the words name an earlier one.
+    Those that the words name, and with earlier ones those that came with the words; if none is
+    named, those of the last message with pictures.
     """
-    pictures = question.content.pictures
+    pictures, content = question.content.pictures, question.content
     if not pictures:
         return []
-    prompt = question.content.prompt.lower()
-    last = pictures[-1].turn
-    earlier = (p.label.lower() for p in pictures if p.turn != last)
-    if any(label and label in prompt for label in earlier):
-        return pictures[:_MOST_FRAMES]
-    return [picture for picture in pictures if picture.turn == last][:_MOST_FRAMES]
+    prompt = content.prompt.lower()
+    asked = max((turn for turn, _ in content.texts), default=0)
+    own = [picture for picture in pictures if picture.turn == asked]
+    named = [picture for picture in pictures if _is_named(picture.label.lower(), prompt)]
+    if not named:
+        found = [picture for picture in pictures if picture.turn == pictures[-1].turn]
+    elif all(picture.turn != asked for picture in named):
+        found = [*named, *own]
+    else:
+        found = named
+    return found[:_MOST_FRAMES]
+
+
+def _is_named(label: str, prompt: str) -> bool:
+    """Whether a label stands in the words, and not as the beginning of another: 2 in 21."""
+    return bool(label) and re.search(rf"{re.escape(label)}(?!\w)", prompt) is not None
+
+
+def _names(prompt: str, label: str) -> bool:
+    return bool(label) and re.search(rf"\b{re.escape(label.lower())}(?!\w)", prompt) is not None
 
 
 def compose(question: Question, frames: Sequence["np.ndarray"]) -> Reply:
     """Return the reply to a question about these frames."""
+    words = _words(question, frames)
+    if question.thinking is None:
+        return _bounded(words, question)
+    from nbvision.practice.thinking import thoughts
+
+    is_shown = question.thinking == "summarized"
+    tokens = _TOKEN.findall(thoughts(frames, question.content.prompt))
+    thought = "".join(tokens[: question.max_tokens])
+    if len(tokens) >= question.max_tokens:  # thinking counts toward it
+        return Reply(None, "max_tokens", thinking=thought, shows_thinking=is_shown)
+    reply = _bounded(words, question, len(tokens))
+    return replace(reply, thinking=thought, shows_thinking=is_shown)
+
+
+def _words(question: Question, frames: Sequence["np.ndarray"]) -> str:
     prompt = question.content.prompt
     if question.schema is not None:
-        return _bounded(json.dumps(_value(question.schema, frames, prompt)), question)
+        return json.dumps(_value(question.schema, frames, prompt))
     from nbvision.practice.answers import answer
     from nbvision.practice.structured import fill, schema_in_words
 
     schema = schema_in_words(prompt)
     if schema is not None:
-        return _bounded(json.dumps(fill(schema, frames, prompt)), question)
+        return json.dumps(fill(schema, frames, prompt))
     labels = [picture.label for picture in pictures_in_question(question)]
-    return _bounded(answer(list(frames), prompt, question.system, labels), question)
+    return answer(list(frames), prompt, question.system, labels)
 
 
 def message(question: Question, reply: Reply) -> dict[str, Any]:
     """Return a whole reply as the Messages API sends it."""
-    content = [] if reply.text is None else [{"type": "text", "text": reply.text}]
     return {
         "id": f"msg_practice_{secrets.token_hex(10)}",
         "type": "message",
         "role": "assistant",
         "model": question.model.id,
-        "content": content,
+        "content": reply.content(),
         "stop_reason": reply.stop_reason,
         "stop_sequence": reply.stop_sequence,
         "stop_details": reply.stop_details,
-        "usage": _usage(question.input_tokens, reply.output_tokens),
+        "usage": _usage(question, reply.output_tokens, reply.thinking_tokens),
     }
 
 
-def begin(question: Question, *, is_empty: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield the events before the first word."""
+def begin(question: Question) -> Iterator[dict[str, Any]]:
+    """Yield the events before anything is known of the answer."""
     start = message(question, Reply(None)) | {"stop_reason": None}
-    start["usage"] = _usage(question.input_tokens, 1)
+    start["usage"] = _usage(question, 1)
     yield {"type": "message_start", "message": start}
-    if not is_empty:
-        block = {"type": "text", "text": ""}
-        yield {"type": "content_block_start", "index": 0, "content_block": block}
     yield {"type": "ping"}
 
 
-def delta(text: str) -> dict[str, Any]:
+def open_answer(reply: Reply) -> Iterator[dict[str, Any]]:
+    """Yield the events before the first word: the thinking, and the beginning of the text."""
+    for index, block in enumerate(reply.content()):
+        empty = {name: value if name == "type" else "" for name, value in block.items()}
+        yield {"type": "content_block_start", "index": index, "content_block": empty}
+        if block["type"] == "thinking":
+            for thought in pieces(block["thinking"], _THOUGHTS_AT_ONCE):
+                yield _delta(index, "thinking_delta", thinking=thought)
+            yield _delta(index, "signature_delta", signature=block["signature"])
+            yield {"type": "content_block_stop", "index": index}
+
+
+def delta(text: str, index: int = 0) -> dict[str, Any]:
     """Return the event of some words."""
-    return {
-        "type": "content_block_delta",
-        "index": 0,
-        "delta": {"type": "text_delta", "text": text},
-    }
+    return _delta(index, "text_delta", text=text)
+
+
+def _delta(index: int, kind: str, **piece: str) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **piece}}
 
 
 def finish(question: Question, reply: Reply) -> Iterator[dict[str, Any]]:
     """Yield the events after the last word."""
     if reply.text is not None:
-        yield {"type": "content_block_stop", "index": 0}
+        yield {"type": "content_block_stop", "index": reply.text_index}
     yield {
         "type": "message_delta",
         "delta": {
@@ -134,11 +201,11 @@ def finish(question: Question, reply: Reply) -> Iterator[dict[str, Any]]:
             "stop_details": reply.stop_details,
         },
         "usage": {
-            "input_tokens": question.input_tokens,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
+            "input_tokens": question.fresh_tokens,
+            "cache_creation_input_tokens": question.cached.written,
+            "cache_read_input_tokens": question.cached.read,
             "output_tokens": reply.output_tokens,
-            "output_tokens_details": {"thinking_tokens": 0},
+            "output_tokens_details": {"thinking_tokens": reply.thinking_tokens},
         },
     }
     yield {"type": "message_stop"}
@@ -172,17 +239,26 @@ def refused(reply: Reply) -> Reply:
 def truncated(reply: Reply) -> Reply:
     """Return the reply as if max_tokens had ended it half way."""
     tokens = _TOKEN.findall(reply.text or "")
-    return Reply("".join(tokens[: len(tokens) // 2]), "max_tokens")
+    return replace(reply, text="".join(tokens[: len(tokens) // 2]), stop_reason="max_tokens")
 
 
-def _usage(input_tokens: int, output_tokens: int) -> dict[str, Any]:
+def _signature() -> str:
+    """Return what stands where a service signs its thinking; it is random and means nothing."""
+    return base64.b64encode(b"practice" + secrets.token_bytes(24)).decode("ascii")
+
+
+def _usage(question: Question, output_tokens: int, thinking_tokens: int = 0) -> dict[str, Any]:
+    cached = question.cached
     return {
-        "input_tokens": input_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
-        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        "input_tokens": question.fresh_tokens,
+        "cache_creation_input_tokens": cached.written,
+        "cache_read_input_tokens": cached.read,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": cached.written_5m,
+            "ephemeral_1h_input_tokens": cached.written_1h,
+        },
         "output_tokens": output_tokens,
-        "output_tokens_details": {"thinking_tokens": 0},
+        "output_tokens_details": {"thinking_tokens": thinking_tokens},
         "service_tier": "standard",
     }
 
@@ -202,7 +278,7 @@ def _value(schema: Mapping[str, Any], frames: Sequence["np.ndarray"], prompt: st
     return seen if follows else smallest_value(schema)
 
 
-def _bounded(text: str, question: Question) -> Reply:
+def _bounded(text: str, question: Question, spent: int = 0) -> Reply:
     """Cut a text at the first stop sequence and at max_tokens, whichever comes first."""
     stops = [(text.find(stop), stop) for stop in question.stop_sequences if stop in text]
     reply = Reply(text)
@@ -210,6 +286,7 @@ def _bounded(text: str, question: Question) -> Reply:
         at, stop = min(stops)
         reply = Reply(text[:at], "stop_sequence", stop)
     tokens = _TOKEN.findall(reply.text or "")
-    if len(tokens) > question.max_tokens:
-        return Reply("".join(tokens[: question.max_tokens]), "max_tokens")
+    left = question.max_tokens - spent
+    if len(tokens) > left:
+        return Reply("".join(tokens[:left]), "max_tokens")
     return reply

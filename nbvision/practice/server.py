@@ -17,11 +17,14 @@ from nbvision.errors import NotConnected, RequestError
 from nbvision.practice import gate
 from nbvision.practice.answering import CountDoor, InvokeDoor, InvokeStreamDoor, MessagesDoor
 from nbvision.practice.arrivals import Arrival
+from nbvision.practice.converse import BedrockCountDoor, ConverseDoor, ConverseStreamDoor
 from nbvision.practice.doors import House, ModelDoor, ModelsDoor, NowhereDoor
+from nbvision.practice.entrances import ADDRESSES, entrances
+from nbvision.practice.files import FileContentDoor, FileDoor, FilesDoor
 from nbvision.practice.ordered_faults import Faults
 from nbvision.practice.workshop import Workshop
 
-__all__ = ["PracticeServer", "serve_forever"]
+__all__ = ["PracticeServer", "addresses", "serve_forever"]
 
 _HEADER_LIMIT_BYTES = 32_768
 _MOST_CONNECTIONS = 200
@@ -100,6 +103,26 @@ class PracticeServer:
         if not self._url:
             raise NotConnected("the practice server does not run", cure="call start() first")
         return self._url
+
+    def address(self, door: str) -> str:
+        """Return where a cloud's client finds its door here, as its ``base_url``.
+
+        Raises
+        ------
+        RequestError
+            If there is no such door.
+        NotConnected
+            If it does not run.
+
+        Examples
+        --------
+        >>> with PracticeServer() as server:
+        ...     server.address("aws").removeprefix(server.url)
+        '/aws'
+        """
+        if door not in ADDRESSES:
+            raise RequestError(f"no door {door!r}"[:100], limit=", ".join(ADDRESSES))
+        return self.url + ADDRESSES[door]
 
     @property
     def requests(self) -> tuple[Arrival, ...]:
@@ -205,6 +228,11 @@ class _Listener(httpserver.HTTPServer):
         super().handle_stream(stream, address)
 
 
+def addresses() -> frozenset[str]:
+    """Return where practice servers of this process answer."""
+    return frozenset(server.url for server in tuple(_running) if server.is_running)
+
+
 def serve_forever(
     port: int = 0, host: str = "127.0.0.1", words_per_second: float | None = 80.0
 ) -> None:
@@ -240,6 +268,7 @@ It is not a language model: it measures the pixels it receives.
 Anthropic SDK:  export ANTHROPIC_BASE_URL={server.url} ANTHROPIC_API_KEY={server.token}
 Bedrock (boto3): endpoint_url="{server.url}", aws_access_key_id="{server.token}",
                  aws_secret_access_key="anything" (boto3 sends bearer tokens over https only)
+Clouds' clients: base_url="{server.url}" and {", ".join(ADDRESSES.values())}
 A whole request with pictures: save it with request.save("request.json"), then -d @request.json
 """
 
@@ -250,10 +279,17 @@ def _application(house: House) -> web.Application:
         [
             (r"/v1/messages", MessagesDoor, known),
             (r"/v1/messages/count_tokens", CountDoor, known),
+            (r"/v1/files", FilesDoor, known),
+            (r"/v1/files/([^/]+)", FileDoor, known),
+            (r"/v1/files/([^/]+)/content", FileContentDoor, known),
             (r"/v1/models", ModelsDoor, known),
             (r"/v1/models/([^/]+)", ModelDoor, known),
             (r"/model/([^/]+)/invoke", InvokeDoor, known),
             (r"/model/([^/]+)/invoke-with-response-stream", InvokeStreamDoor, known),
+            (r"/model/([^/]+)/converse", ConverseDoor, known),
+            (r"/model/([^/]+)/converse-stream", ConverseStreamDoor, known),
+            (r"/model/([^/]+)/count-tokens", BedrockCountDoor, known),
+            *entrances(house),
             (r".*", NowhereDoor, known),
         ],
         log_function=lambda _: None,

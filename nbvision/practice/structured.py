@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nbvision.practice.answers import locate, summary
+from nbvision.practice.answers import locate, middle, summary
 from nbvision.practice.seeing import COLOURS, Frame, colour_map, colour_shares
 
 __all__ = ["fill", "schema_in_words"]
 
 _DEEPEST = 40
 _BOX_NAMES = {"box", "bbox", "bounding_box", "xyxy", "coordinates"}
+_POINT_NAMES = {"point", "center", "centre", "position"}
 _EDGES = {"left": 0, "top": 1, "right": 2, "bottom": 3, "x1": 0, "y1": 1, "x2": 2, "y2": 3}
 _MARK = "must follow this JSON schema:"
 _FORMATS = {
@@ -119,6 +120,8 @@ class _Filler:
         items = schema.get("items", {})
         if name.lower() in _BOX_NAMES and thing is not None:
             return list(thing["box"])
+        if name.lower() in _POINT_NAMES and thing is not None:
+            return middle(thing["box"])
         kind = _mapping(items).get("type")
         if kind == "object" or "$ref" in _mapping(items):
             return [self.value(items, name, found, depth + 1) for found in self._things]
@@ -141,6 +144,8 @@ class _Filler:
         low = name.lower()
         if thing is not None and low in _EDGES:
             return int(thing["box"][_EDGES[low]])
+        if thing is not None and low in {"x", "y"}:
+            return middle(thing["box"])["xy".index(low)]
         if self.frame is not None and low in {"width", "height"}:
             return int(self.frame.shape[1 if low == "width" else 0])
         return len(self._things)

@@ -234,9 +234,14 @@ class _Reading:
 
     @staticmethod
     def _known_part(words: Sequence[str]) -> Iterator[str]:
-        """Yield the words up to one that relates two things; "left of the image" relates none."""
+        """Yield the words up to one that relates two things; "left of the image" relates none.
+
+        "The middle of the circle" is a spot on one thing: the circle is what is looked for.
+        """
         for i, word in enumerate(words):
             is_of = word in _SIDES and words[i + 1 : i + 2] == ["of"]
+            if is_of and _SIDES[word] == "middle" and not _WHOLE & set(words[i + 2 : i + 4]):
+                continue
             if word in _RELATIONS or (is_of and not _WHOLE & set(words[i + 2 : i + 4])):
                 return
             yield word

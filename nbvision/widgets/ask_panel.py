@@ -10,16 +10,18 @@ from traitlets import HasTraits, Unicode, observe, validate
 from nbvision.backends import Backend
 from nbvision.box_reader import read_boxes
 from nbvision.calls import compare, describe, locate
+from nbvision.detections import Detections
 from nbvision.draw import LARGEST_SHOWN
 from nbvision.errors import NbvisionError, RequestError, UnreadableAnswer
+from nbvision.estimating import EstimateRow
 from nbvision.geometry import Box, Fit
+from nbvision.given import as_list
 from nbvision.images import SourceImage, open_image
-from nbvision.inspection import as_list, asked_of, check, estimate
+from nbvision.inspection import asked_of, check, estimate
 from nbvision.markup import bundle, escape, plain, rich
-from nbvision.preflight import EstimateRow
 from nbvision.prompts import COMPARE, DESCRIBE, locate_prompt
 from nbvision.request import takes_schema
-from nbvision.results import Detections, Reply
+from nbvision.results import Reply
 from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Question, Run
 from nbvision.widgets.messages import Message
 from nbvision.widgets.model_menu import model_choices

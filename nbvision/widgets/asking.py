@@ -18,17 +18,20 @@ from nbvision.backends import (
     Backend,
     EventStream,
     OnWait,
+    Shelf,
     StopSignal,
     connected,
     current,
 )
+from nbvision.backends.stopping import stoppable
 from nbvision.errors import AnswerError, RequestError
+from nbvision.platforms import Capabilities
 from nbvision.request import Request
 from nbvision.widgets.engine import engine
 from nbvision.widgets.messages import Message, error_words
 from nbvision.widgets.panel import Panel, Still
 
-__all__ = ["LONGEST_ID", "LONGEST_PROMPT", "Asks", "Question", "Run", "StoppableBackend"]
+__all__ = ["LONGEST_ID", "LONGEST_PROMPT", "Asks", "Question", "Run", "TellingBackend"]
 
 LONGEST_PROMPT = 200_000
 """Characters that a browser may send as words."""
@@ -43,8 +46,8 @@ _SECONDS_BETWEEN = 0.05
 _STOPPED = "stopped; what had arrived is kept, and the request may have been billed"
 
 
-class StoppableBackend:
-    """A backend as one question uses it: it can be stopped, and its waits are shown.
+class TellingBackend:
+    """A backend as one question uses it: its waits are shown.
 
     Attributes
     ----------
@@ -52,21 +55,26 @@ class StoppableBackend:
         Those of the backend behind it.
     """
 
-    def __init__(self, backend: Backend, stop: StopSignal, on_wait: OnWait) -> None:
+    def __init__(self, backend: Backend, on_wait: OnWait) -> None:
         self.name, self.model = backend.name, backend.model
         self.platform, self.why = backend.platform, backend.why
         self.address, self.keeping = backend.address, backend.keeping
-        self._backend, self._stop, self._on_wait = backend, stop, on_wait
+        self._backend, self._on_wait = backend, on_wait
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What its door can do; see `Backend.capabilities`."""
+        return self._backend.capabilities
 
     def stream(
         self,
         request: Request,
         *,
         on_wait: OnWait | None = None,  # noqa: ARG002 - the protocol's; waits show in the widget
-        stop: StopSignal | None = None,  # noqa: ARG002 - the same
+        stop: StopSignal | None = None,
     ) -> EventStream:
         """Send a request and return its events; see `Backend.stream`."""
-        return self._backend.stream(request, on_wait=self._on_wait, stop=self._stop)
+        return self._backend.stream(request, on_wait=self._on_wait, stop=stop)
 
     def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
         """Send a request and return its whole answer; see `Backend.send`."""
@@ -75,6 +83,11 @@ class StoppableBackend:
     def count_tokens(self, request: Request) -> int | None:
         """Return the input tokens as the service counts them; see `Backend.count_tokens`."""
         return self._backend.count_tokens(request)
+
+    @property
+    def files(self) -> Shelf | None:
+        """Where pictures can be stored; see `Backend.files`."""
+        return self._backend.files
 
     def close(self) -> None:
         """Leave the backend open: it is not this question's own."""
@@ -268,8 +281,9 @@ class Run:
 
     def _work(self) -> None:
         try:
-            backend = StoppableBackend(current(self._backend), self._stop, self._waits)
-            result = self._question(backend, self._add)
+            with stoppable(self._stop):
+                backend = TellingBackend(current(self._backend), self._waits)
+                result = self._question(backend, self._add)
         except BaseException as error:  # noqa: BLE001 - shown in the widget; a thread's would be lost
             self._fail(error)
         else:

@@ -5,14 +5,15 @@ from typing import Any
 
 from traitlets import Instance, List, observe, validate
 
+from nbvision.detections import Detections
 from nbvision.draw import figure_bytes, overlay_figure, shrunk
 from nbvision.errors import NbvisionError, RequestError
 from nbvision.geometry import Box, Point
 from nbvision.images import open_image
 from nbvision.markup import bundle, figure, image_tag, one_line, rich, table
 from nbvision.matching import Matches, match_boxes
-from nbvision.results import Detections, coco_annotations
 from nbvision.source_image import SourceImage
+from nbvision.tables import coco_annotations
 from nbvision.widgets.messages import Message
 from nbvision.widgets.panel import Panel, Still, front_end
 from nbvision.widgets.placing import MOST, Frame, Places, as_fields, only_boxes

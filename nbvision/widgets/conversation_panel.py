@@ -6,8 +6,9 @@ from typing import Any
 from nbvision.backends import Backend
 from nbvision.conversation import Conversation, Turn
 from nbvision.errors import LimitExceeded, RequestError
+from nbvision.given import as_list
 from nbvision.images import SourceImage, open_image
-from nbvision.inspection import as_list, asked_of
+from nbvision.inspection import asked_of
 from nbvision.markup import bundle, plain, rich
 from nbvision.referenced import sources_of
 from nbvision.results import Reply

@@ -1,7 +1,10 @@
 """The models that a widget's menu offers: who is connected, the catalogue's, the practice ones."""
 
+from collections.abc import Iterable
+
 from nbvision.backends import Backend, connected
-from nbvision.catalogue import DEFAULT_PRACTICE_MODEL, Model, find_model, models
+from nbvision.backends.door import id_at
+from nbvision.catalogue import DEFAULT_PRACTICE_MODEL, Model, find_model, known_models
 from nbvision.markup import plain
 
 __all__ = ["model_choices"]
@@ -12,6 +15,8 @@ _LONGEST_LABEL = 120
 
 def model_choices(chosen: str, backend: Backend | None = None) -> list[dict[str, str]]:
     """Return what a menu of models offers: the id, its label and its group, in order.
+
+    Ids are spelled as the connected place spells them.
 
     Parameters
     ----------
@@ -26,13 +31,19 @@ def model_choices(chosen: str, backend: Backend | None = None) -> list[dict[str,
     'claude-opus-9 (not in the catalogue)'
     """
     asked = backend or connected()
-    known = models()
+    known = [model for model in known_models() if not model.id.startswith("practice-")]
+    here = asked.platform.model_ids if asked else "api"
+
+    def spelled(found: Iterable[Model]) -> list[str]:
+        # What is not offered at this place is not offered in the menu.
+        return [name for model in found if (name := id_at(model, here)) is not None]
+
     groups = {
         f"Connected: {asked.name}" if asked else "": [asked.model] if asked else [],
         "Chosen in Python": [chosen],
-        "Claude": [model.id for model in known if not model.deprecated],
+        "Claude": spelled(model for model in known if not model.deprecated),
         "Practice (no language model)": list(_PRACTICE),
-        "Deprecated": [model.id for model in known if model.deprecated],
+        "Deprecated": spelled(model for model in known if model.deprecated),
     }
     offered = {name for group in groups if group != "Chosen in Python" for name in groups[group]}
     if chosen in offered:

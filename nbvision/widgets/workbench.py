@@ -6,9 +6,10 @@ from typing import Any, Literal
 from traitlets import Any as AnyTrait
 
 from nbvision.backends import Backend
+from nbvision.detections import Detections
 from nbvision.errors import NbvisionError
 from nbvision.images import SourceImage
-from nbvision.results import Detections, Reply
+from nbvision.results import Reply
 from nbvision.widgets.ask_panel import AskPanel
 from nbvision.widgets.panel import Panel, Still, front_end, weakly
 from nbvision.widgets.picker import ImagePicker

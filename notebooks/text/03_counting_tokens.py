@@ -50,10 +50,45 @@ nv.open_image(figure)
 nv.estimate(page, "What does the table say?", models=["claude-haiku-4-5", "claude-opus-5-5"])
 
 # %% [markdown]
+# All of this is computed here. Is it what the service does? Its token counter is free: it refuses
+# a picture that it would have to resize, names the largest size that fits, and counts the rest.
+# *Which questions would you ask it?*
+
+# %%
+proof = nv.prove(page, model=["claude-haiku-4-5", "claude-opus-5-5"])
+proof
+
+# %% [markdown]
+# Five questions for each model, and nothing is paid. Here the practice server answers, by the
+# rule that was published. With a key, `nv.prove(page)` asks the real counter; were its numbers
+# others, they would stand in the table, and `proof.remember()` would use them in this kernel.
+
+# %%
+proof.agrees, proof.tiers
+
+# %% [markdown]
 # The prices come from a table with its date and its sources.
 
 # %%
 nv.models()
+
+# %% [markdown]
+# The table came with the package, and a notebook that is run again next year shows the same.
+# What a service says *today* is one explicit line: limits, ends and the levels of effort that
+# a model takes, from its Models API. Prices and tiers are not in there; those stay the table's.
+# Asking is free, and changes what this kernel knows, no other. Here the practice server lists
+# its own models.
+
+# %%
+listed = nv.models(refresh=True, backend=nv.connect("practice"))
+stand_in = next(model for model in listed if model.id == "practice-standard")
+stand_in.context_tokens, stand_in.efforts, stand_in.source
+
+# %% [markdown]
+# With a key it is the same line after `nv.connect("anthropic")`. A new model appears with its
+# limits, marked: its tier is guessed by the stated rule, and its price is not known, which is
+# not the same as nothing. Without a network, `nv.models(refresh="stored")` takes the list that
+# was asked for last on this machine.
 
 # %% [markdown]
 # *Is the smaller picture good enough?* That is the question to ask before paying: half the

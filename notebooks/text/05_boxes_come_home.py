@@ -73,4 +73,4 @@ nv.locate(shapes, "every pink star").boxes
 # **Try:** `found.plot()`, also on axes of your own · `found.to_coco()` · turn the picture with
 # Pillow and locate again.
 #
-# **Next:** `08_pick_and_preview`
+# **Next:** `06_small_things`

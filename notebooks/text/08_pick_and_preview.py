@@ -87,4 +87,4 @@ talk
 # **Try:** `picker.observe(print, names="images")` · paste a screenshot into the picker · turn on
 # the patch grid and zoom to 400 % · cut `page.png` into crops in the preview.
 #
-# **Next:** `10_real_models`
+# **Next:** `09_magics`

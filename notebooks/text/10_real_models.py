@@ -76,6 +76,44 @@ nv.describe(nv.samples.shapes)
 
 # %%
 server.close()
+
+# %% [markdown]
+# ## Other doors
+#
+# The same models answer at other places: Amazon Bedrock four ways, Google Cloud, Microsoft
+# Foundry, Claude Platform on AWS, or a gateway of your own. `nv.connect("vertex", …)`,
+# `nv.connect("foundry", …)`; they differ in what they take, and each says so. What a place cannot
+# do is refused here, with the way around it, before anything is sent.
+
+# %%
+nv.connect("practice").capabilities
+
+# %% [markdown]
+# ## Many at once, without waiting for each
+#
+# A notebook runs an event loop, so a cell may `await`. Every call of `nbvision` can be awaited
+# as it is: `nv.to_thread` runs it beside the loop, no more than 16 at a time, and gives back
+# what the plain call gives. *How long will three pictures take, compared with one?*
+
+# %%
+import asyncio
+
+nv.connect("practice")
+samples = [nv.samples.photo, nv.samples.shapes, nv.samples.page]
+replies = await asyncio.gather(*(nv.to_thread(nv.describe, sample) for sample in samples))
+[reply.request.images[0].fit.resized for reply in replies]
+
+# %% [markdown]
+# A task that is cancelled, or runs out of time, stops its call: nothing more is sent, and the
+# connection is closed. What a model had written until then may be billed.
+
+# %%
+slow = nv.connect("practice", words_per_second=5)
+try:
+    async with asyncio.timeout(1):
+        await nv.to_thread(nv.describe, nv.samples.photo, backend=slow)
+except TimeoutError:
+    print("No answer within a second: the call was stopped.")
 nv.connect("practice")
 
 # %% [markdown]

@@ -17,9 +17,13 @@ EXPECTED = {
     "03_counting_tokens",
     "04_from_picture_to_request",
     "05_boxes_come_home",
+    "06_small_things",
+    "07_two_pictures",
     "08_pick_and_preview",
+    "09_magics",
     "10_real_models",
     "11_correct_the_boxes",
+    "12_files_and_long_conversations",
     "13_free_reruns",
 }
 each_tutorial = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)

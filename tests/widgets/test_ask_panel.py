@@ -12,8 +12,9 @@ from widget_comm import heard, say, sent, until
 from wire import wire
 
 import nbvision as nv
+from nbvision.detections import Detections
 from nbvision.errors import ImageNotFound, RequestError
-from nbvision.results import Detections, Reply
+from nbvision.results import Reply
 
 FIELDS = {"task": "describe", "prompt": "", "system": "", "model": "", "effort": ""}
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,3 +183,20 @@ def test_stopping_at_the_last_moment_leaves_no_turn_behind() -> None:
         panel._run.has_left.wait(10)
         assert panel.chat.turns == ()
         assert len(panel.images) == 1
+
+
+def test_a_saved_conversation_goes_on_in_the_widget(tmp_path: Path) -> None:
+    practice = nv.connect("practice", words_per_second=None)
+    chat = nv.Conversation(backend=practice)
+    chat.ask("What is this?", nv.samples.page)
+    loaded = nv.Conversation.load(chat.save(tmp_path / "chat.json"), backend=practice)
+    panel = nv.ConversationPanel(chat=loaded)
+    panel.ask("And what colour?")
+    assert panel.wait(seconds=60) is not None
+    shown = last(panel)["turns"]
+    assert shown[0]["pictures"][0]["name"] == "from page.png, as it was sent"
+    assert len(shown) == 2
+    panel.undo()
+    panel.undo()
+    assert last(panel)["waiting"][0]["size"] == str(nv.open_image(nv.samples.page).size)
+    panel.close()

@@ -9,8 +9,8 @@ from PIL import Image
 from widget_comm import heard, say, until
 
 import nbvision as nv
+from nbvision.detections import Detections
 from nbvision.errors import ImageNotFound, RequestError
-from nbvision.results import Detections
 
 
 def bench(**options: Any) -> nv.Workbench:

@@ -1,0 +1,417 @@
+"""Pictures stored at the service once, and named in any number of requests after that.
+
+What is uploaded is what would be sent: prepared for a model, byte for byte. It is found again
+by its content, in this kernel and in later ones, because its name there is the bytes' hash;
+whoever may store files in the same workspace is trusted not to misname them.
+"""
+
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, overload
+
+from nbvision.backends import Backend, Shelf, current
+from nbvision.catalogue import Model, find_model
+from nbvision.errors import RequestError, UnreadableAnswer
+from nbvision.findings import Findings
+from nbvision.given import as_list, given_image, prepare_all
+from nbvision.live import LiveText
+from nbvision.markup import bundle, one_line, table
+from nbvision.preflight import require_sendable
+from nbvision.prepared import PreparedImage, side_limit_of
+from nbvision.referenced import GivenImage, StoredFile, UploadedImage, require_seen
+from nbvision.sent_checks import Asked, of_sent
+
+__all__ = ["FileTable", "delete_files", "files", "upload"]
+
+_AT_ONCE = 4
+_MOST_LISTED = 5000
+_MOST_SHOWN = 30
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 3600, 7_776_000
+_LEFT_AT_LEAST = 0.5  # of the time that is asked for: what is found may be older than now
+_PREFIX = "nbvision-"
+_ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
+
+_CLOCKS_DIFFER_SECONDS = 300.0
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
+
+_lock = threading.Lock()
+# What this kernel has stored or found, by place and id; and the places it has listed.
+_known: dict[str, dict[str, StoredFile]] = {}
+_listed: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class FileTable:
+    """Files at a service, the newest first; shows as a table.
+
+    Attributes
+    ----------
+    rows
+        What is there.
+    held_by
+        Where they lie.
+    has_more
+        Whether there are more than were listed.
+    """
+
+    rows: tuple[StoredFile, ...]
+    held_by: str
+    has_more: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        """All of them together."""
+        return sum(row.size_bytes for row in self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[StoredFile]:
+        return iter(self.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> StoredFile: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[StoredFile, ...]: ...
+    def __getitem__(self, index: int | slice) -> StoredFile | tuple[StoredFile, ...]:
+        return self.rows[index]
+
+    def summary(self) -> str:
+        """Return one line: how many, how large, and where."""
+        count = len(self.rows)
+        words = f"{count}{'+' if self.has_more else ''} file{'' if count == 1 else 's'}"
+        return f"{words}, {self.size_bytes / 1e6:.1f} MB, at {self.held_by}"
+
+    def __repr__(self) -> str:
+        return f"FileTable({self.summary()})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        head = ("id", "name", "kB", "created", "expires")
+        rows = [
+            (
+                one_line(row.id)[:60],
+                one_line(row.name)[:80],
+                f"{row.size_bytes / 1000:,.0f}",
+                f"{row.created_at:%Y-%m-%d %H:%M}",
+                _when(row.expires_at),
+            )
+            for row in self.rows[:_MOST_SHOWN]
+        ]
+        more = len(self.rows) - len(rows)
+        caption = self.summary() + (f"; the newest {len(rows)} are shown" if more else "")
+        lines = [caption, *("  ".join(row) for row in rows)]
+        return bundle("\n".join(lines), markup=table(head, rows, caption=caption))
+
+
+@overload
+def upload(  # type: ignore[overload-overlap] # a list is an object too, and comes first
+    image: list[Any] | tuple[Any, ...],
+    *,
+    model: str | None = None,
+    backend: Backend | None = None,
+    expires_in: int | None = None,
+) -> list[UploadedImage]: ...
+@overload
+def upload(
+    image: object,
+    *,
+    model: str | None = None,
+    backend: Backend | None = None,
+    expires_in: int | None = None,
+) -> UploadedImage: ...
+def upload(
+    image: object,
+    *,
+    model: str | None = None,
+    backend: Backend | None = None,
+    expires_in: int | None = None,
+) -> UploadedImage | list[UploadedImage]:
+    """Store a picture at the service, to be named instead of sent again; or a list of them.
+
+    It is prepared for the model first; of more than 20 at once, each is prepared as a request
+    with all of them wants it. What is there already, with the same bytes and for about as long, is
+    found and not stored again. An interrupt keeps those that are done.
+
+    Parameters
+    ----------
+    image
+        Anything `describe` takes but a remote picture, or a list of such.
+    model
+        Whose resolution tier decides; by default the one that is connected.
+    backend
+        Where to; by default what `connect` chose last.
+    expires_in
+        After how many seconds the service deletes it, from an hour to ninety days; it stays
+        until it is deleted if this is left out.
+
+    Returns
+    -------
+    UploadedImage or list[UploadedImage]
+        One for a picture, a list for a list: what every call takes as a picture.
+
+    Raises
+    ------
+    RequestError
+        If the place keeps no files, or ``expires_in`` is out of bounds.
+    ImageError
+        If a picture cannot be opened or prepared.
+    BackendError
+        If it is not known to be stored; nothing is billed for files.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> practice = nv.connect("practice", words_per_second=None)
+    >>> shapes = nv.upload(nv.samples.shapes, backend=practice)
+    >>> request = nv.build_request(shapes, "What is this?", backend=practice)
+    >>> request.size_bytes < 500, len(shapes.data) > 5000
+    (True, True)
+    """
+    asked = current(backend)
+    shelf = _shelf_of(asked)
+    _check_lasting(expires_in)
+    known = find_model(model or asked.model)
+    given = [require_seen(given_image(one)) for one in as_list(image)]
+    with LiveText(f"files of {asked.name}") as live:
+        # In the order that was asked for; the same content twice is stored once.
+        named = [(_name_of(p), p) for p in _prepared(given, Asked(known, asked.platform), live)]
+        wanted = dict(named)
+        found = _found(shelf, wanted, expires_in)
+        missing = {name: image for name, image in wanted.items() if name not in found}
+        found |= _stored(shelf, missing, expires_in, live)
+    uploaded = [_uploaded(picture, found[name], shelf.held_by) for name, picture in named]
+    return uploaded if isinstance(image, list | tuple) else uploaded[0]
+
+
+def files(*, backend: Backend | None = None) -> FileTable:
+    """Return the files that lie at the service, the newest first: up to 5,000 of them.
+
+    They are your organisation's, or your workspace's, whoever has stored them.
+
+    Raises
+    ------
+    RequestError
+        If the place keeps no files.
+    BackendError
+        If they cannot be listed.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> practice = nv.connect("practice", words_per_second=None)
+    >>> uploaded = nv.upload(nv.samples.shapes, backend=practice)
+    >>> uploaded.file_id in [row.id for row in nv.files(backend=practice)]
+    True
+    """
+    shelf = _shelf_of(current(backend))
+    rows, has_more = shelf.pages(_MOST_LISTED)
+    return FileTable(tuple(rows), shelf.held_by, has_more)
+
+
+def delete_files(files: object, *, backend: Backend | None = None) -> list[str]:
+    """Delete files at the service, and return the ids of those that were still there.
+
+    Parameters
+    ----------
+    files
+        Ids, rows of `files`, uploaded pictures, or lists of such; or the whole table.
+    backend
+        Where; by default what `connect` chose last.
+
+    Raises
+    ------
+    RequestError
+        If something is no file, lies elsewhere, or the place keeps none. Nothing is deleted
+        then.
+    BackendError
+        If one cannot be deleted; those before it are gone.
+
+    Examples
+    --------
+    >>> import nbvision as nv
+    >>> practice = nv.connect("practice", words_per_second=None)
+    >>> page = nv.upload(nv.samples.page, backend=practice, expires_in=3600)
+    >>> len(nv.delete_files(page, backend=practice)), len(nv.delete_files(page, backend=practice))
+    (1, 0)
+    """
+    asked = current(backend)
+    shelf = _shelf_of(asked)
+    ids = list(dict.fromkeys(_ids_of(files, shelf.held_by)))
+    deleted = []
+    with LiveText(f"files of {asked.name}") as live:
+        for number, file_id in enumerate(ids, start=1):
+            if shelf.delete(file_id):
+                deleted.append(file_id)
+            _forget(shelf.held_by, [file_id])
+            live.progress(f"deleting, {number} of {len(ids)}")
+    return deleted
+
+
+def _shelf_of(backend: Backend) -> Shelf:
+    shelf: Shelf | None = getattr(backend, "files", None)
+    if shelf is None:
+        raise RequestError(
+            f"{backend.name} keeps no files",
+            limit="the Anthropic API does, and the practice server",
+            cure="send the pictures themselves: nv.describe(image)",
+        )
+    return shelf
+
+
+def _check_lasting(seconds: object) -> None:
+    if seconds is None:
+        return
+    if type(seconds) is not int or not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
+        raise RequestError(
+            f"expires_in={seconds!r}"[:200],
+            limit=f"whole seconds from {_SHORTEST_SECONDS:,} (an hour) to {_LONGEST_SECONDS:,} "
+            "(ninety days)",
+            cure="leave it out to keep the file until nv.delete_files",
+        )
+
+
+def _prepared(given: Sequence[GivenImage], asked: Asked, live: LiveText) -> list[PreparedImage]:
+    """Return the pictures as they are to lie there; an uploaded one is made anew if need be."""
+    side_limit = side_limit_of(len(given))
+    fresh = [_anew(image, asked.model, side_limit) for image in given]
+    require_sendable(Findings(of_sent(fresh, asked, earlier=0, side_limit=side_limit)))
+    prepared = prepare_all(fresh, asked.model, asked.platform, live.progress, side_limit)
+    return [image for image in prepared if isinstance(image, PreparedImage)]
+
+
+def _anew(image: GivenImage, model: Model, side_limit: int | None) -> GivenImage:
+    """Return an uploaded picture's bytes, or the picture itself if others are wanted now."""
+    if not isinstance(image, UploadedImage):
+        return image
+    frame = image.fit.resized
+    if model.tier.fits(frame) and frame.long_edge <= (side_limit or frame.long_edge):
+        return PreparedImage(image.data, image.media_type, image.fit, image.findings, image.source)
+    return image.source
+
+
+def _name_of(image: PreparedImage) -> str:
+    """Return what a picture is called there: its content, and nothing of its own name."""
+    return f"{_PREFIX}{image.sha256}.{_ENDINGS[image.media_type]}"
+
+
+def _found(
+    shelf: Shelf, wanted: dict[str, PreparedImage], expires_in: int | None
+) -> dict[str, StoredFile]:
+    """Return what is there already, by name: the same bytes, for about as long."""
+    with _lock:
+        is_listed = shelf.held_by in _listed
+    if not is_listed:
+        rows, _ = shelf.pages(_MOST_LISTED)
+        _remember(shelf.held_by, [row for row in rows if row.name.startswith(_PREFIX)])
+    with _lock:
+        _listed.add(shelf.held_by)
+        candidates = [row for row in _known.get(shelf.held_by, {}).values() if row.name in wanted]
+    if is_listed and candidates:
+        # Somebody may have deleted one since.
+        there = {row.id: row for row in shelf.find([row.id for row in candidates])}
+        _forget(shelf.held_by, [row.id for row in candidates if row.id not in there])
+        candidates = [there[row.id] for row in candidates if row.id in there]
+    return {row.name: row for row in candidates if _is_same(row, wanted[row.name], expires_in)}
+
+
+def _is_same(row: StoredFile, image: PreparedImage, expires_in: int | None) -> bool:
+    """Whether a file holds these bytes, and lasts as long as it is asked to: no less, no more."""
+    if (row.media_type, row.size_bytes) != (image.media_type, len(image.data)):
+        return False
+    if expires_in is None or row.expires_at is None:
+        return expires_in is None and row.expires_at is None
+    longest = expires_in + _CLOCKS_DIFFER_SECONDS
+    return _LEFT_AT_LEAST * expires_in <= row.seconds_left <= longest
+
+
+def _stored(
+    shelf: Shelf, missing: dict[str, PreparedImage], expires_in: int | None, live: LiveText
+) -> dict[str, StoredFile]:
+    """Store pictures, several at a time; each that is done is remembered at once."""
+    if not missing:
+        return {}
+
+    def store(name: str, image: PreparedImage) -> StoredFile:
+        row = shelf.upload(name, image.data, image.media_type, expires_in=expires_in)
+        if row.size_bytes != len(image.data):
+            raise UnreadableAnswer(
+                f"{len(image.data):,} bytes were stored as {row.size_bytes:,}",
+                cure="upload it again",
+            )
+        _remember(shelf.held_by, [row])
+        return row
+
+    pool = ThreadPoolExecutor(min(_AT_ONCE, len(missing)))
+    try:
+        under_way = {pool.submit(store, name, image): name for name, image in missing.items()}
+        found = {}
+        for future in as_completed(under_way):
+            found[under_way[future]] = future.result()
+            live.progress(f"uploading, {len(found)} of {len(missing)}")
+    except BaseException:
+        # Some may have been stored without our knowing: they are looked for next time.
+        _unlist(shelf.held_by)
+        raise
+    else:
+        return found
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _uploaded(image: PreparedImage, row: StoredFile, held_by: str) -> UploadedImage:
+    return UploadedImage(
+        image.data,
+        image.media_type,
+        image.fit,
+        image.findings,
+        image.source,
+        file_id=row.id,
+        held_by=held_by,
+        expires_at=row.expires_at,
+    )
+
+
+def _remember(held_by: str, rows: Iterable[StoredFile]) -> None:
+    with _lock:
+        _known.setdefault(held_by, {}).update({row.id: row for row in rows})
+
+
+def _forget(held_by: str, ids: Iterable[str]) -> None:
+    with _lock:
+        for file_id in ids:
+            _known.get(held_by, {}).pop(file_id, None)
+
+
+def _unlist(held_by: str) -> None:
+    with _lock:
+        _listed.discard(held_by)
+
+
+def _ids_of(files: object, held_by: str) -> list[str]:
+    if isinstance(files, FileTable | UploadedImage) and files.held_by != held_by:
+        raise RequestError(
+            f"files that lie at {files.held_by}",
+            limit=f"the files of {held_by}",
+            cure="delete them there: nv.delete_files(files, backend=…)",
+        )
+    if isinstance(files, UploadedImage):
+        return [files.file_id]
+    if isinstance(files, StoredFile):
+        return [files.id]
+    if isinstance(files, FileTable | list | tuple):
+        return [file_id for one in files for file_id in _ids_of(one, held_by)]
+    if isinstance(files, str) and _ID.fullmatch(files):
+        return [files]
+    raise RequestError(
+        f"{one_line(repr(files))[:100]} is no file",
+        limit="ids, rows or the table of nv.files(), or what nv.upload returned",
+        cure="nv.files() shows what is stored",
+    )
+
+
+def _when(moment: datetime | None) -> str:
+    return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M}"
