@@ -117,7 +117,7 @@ def cache_in_words(usage: Usage, saved: float | None) -> str:
 def _is_read_by(request: Request, other: Request) -> bool:
     """Whether what an earlier request has kept is the beginning of this one.
 
-    The service keeps apart by model, effort and form of the answer, so that a turn that
+    The service keeps apart by model, effort, thinking and form of the answer, so that a turn that
     locates and one that asks do not read each other's.
     """
     count = len(other.messages)
@@ -130,7 +130,8 @@ def _is_read_by(request: Request, other: Request) -> bool:
 
 def _manner(request: Request) -> tuple[object, ...]:
     schema = request.schema if request.sends_schema else None
-    return request.platform.name, request.model_id, request.system, request.effort, schema
+    asked = (request.model_id, request.system, request.effort, request.thinking, schema)
+    return (request.platform.name, *asked)
 
 
 def _tokens_until(request: Request, place: Place) -> int:

@@ -1,8 +1,9 @@
 """Many turns about pictures: append-only, each turn whole or not at all."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from nbvision.conversation_reader import read_conversation
 from nbvision.detections import Detections
 from nbvision.errors import RequestError
 from nbvision.exchange import How, exchange, found_in
+from nbvision.forms import answer_form
 from nbvision.given import as_list, given_image
 from nbvision.images import SourceImage
 from nbvision.markup import bundle, escape, plain, rich
 from nbvision.preflight import Task
 from nbvision.prepared import side_limit_of
-from nbvision.prompts import BOXES_SCHEMA, locate_prompt
+from nbvision.prompts import BOXES_SCHEMA, POINTS_SCHEMA, Kind, locate_prompt
 from nbvision.referenced import GivenImage, RemoteImage, frame_of, require_seen
-from nbvision.request import RequestMessage, takes_schema
+from nbvision.request import RequestMessage, Thinking, takes_schema
 from nbvision.response import Usage
 from nbvision.results import Cost, Reply
 from nbvision.turns import Turn
@@ -123,6 +125,8 @@ class Conversation:
         self,
         prompt: str,
         *images: object,
+        schema: Mapping[str, Any] | type | None = None,
+        thinking: Thinking | None = None,
         backend: Backend | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Reply:
@@ -134,20 +138,28 @@ class Conversation:
             The words.
         *images
             Each anything `describe` takes, or a list of such.
+        schema, thinking, on_text
+            As in `nbvision.ask`, for this turn.
         backend
             Who answers this turn, if it is not who answers the others.
-        on_text
-            As in `nbvision.ask`.
 
         Raises
         ------
         ImageError, RequestError
             Before anything is sent; also if another turn is still under way.
+        UnreadableAnswer
+            If there is a schema and the answer does not follow it. The turn stays: it was
+            answered.
         BackendError, AnswerError
             If nobody answered, or not usably. The conversation stays as it was.
         """
         found = [picture for image in images for picture in as_list(image)]
-        return self._turn(prompt, found, backend, on_text)
+        how = self._how(backend, on_text, thinking)
+        if schema is None:
+            return self._turn(prompt, found, "ask", how)
+        form = answer_form(schema, is_sent=takes_schema(how.model, how.backend.platform))
+        reply = self._turn(prompt, found, "ask", how, form.sent)
+        return self._parsed(replace(reply, parsed=form.read(reply.text, reply.response)))
 
     def locate(
         self,
@@ -155,6 +167,8 @@ class Conversation:
         image: object = None,
         *,
         image_number: int | None = None,
+        kind: Kind = "boxes",
+        thinking: Thinking | None = None,
         backend: Backend | None = None,
         on_text: Callable[[str], None] | None = None,
     ) -> Detections:
@@ -168,7 +182,9 @@ class Conversation:
             A new picture, anything `nbvision.locate` takes; it becomes the last one.
         image_number
             Otherwise which one, counted from 1 as the labels are; by default the last.
-        backend, on_text
+        kind
+            ``"boxes"`` or ``"points"``, as in `nbvision.locate`.
+        thinking, backend, on_text
             As in `ask`.
 
         Raises
@@ -184,6 +200,8 @@ class Conversation:
             raise RequestError("nothing to locate", cure='say what: chat.locate("every window")')
         if image is not None and image_number is not None:
             raise RequestError("a picture and a number", cure="give one of them")
+        if kind not in ("boxes", "points"):
+            raise RequestError(f"kind={kind!r}"[:200], limit='"boxes" or "points"')
         new = [] if image is None else [given_image(image)]
         sources: list[GivenImage] = [sent for turn in self._turns for sent in turn.images]
         sources += new
@@ -194,15 +212,15 @@ class Conversation:
                 limit=f"1 to {len(sources)}" if sources else "a conversation with pictures",
                 cure='give the picture: chat.locate("every window", image)',
             )
-        how = self._how(backend, on_text)
+        how = self._how(backend, on_text, thinking)
         schema_is_sent = takes_schema(how.model, how.backend.platform)
         asked = require_seen(sources[number - 1])
         frame = frame_of(asked, how.model.tier, side_limit_of(len(sources)))
         words = locate_prompt(
-            subject, *frame, schema_is_sent=schema_is_sent, where=f"Image {number}"
+            subject, *frame, schema_is_sent=schema_is_sent, where=f"Image {number}", kind=kind
         )
-        schema = BOXES_SCHEMA if schema_is_sent else None
-        reply = self._turn(words, new, backend, on_text, schema)
+        form = BOXES_SCHEMA if kind == "boxes" else POINTS_SCHEMA
+        reply = self._turn(words, new, "locate", how, form if schema_is_sent else None)
         return found_in(reply, reply.request.images[number - 1])
 
     def fork(self) -> "Conversation":
@@ -286,28 +304,39 @@ class Conversation:
         made._turns = saved.turns
         return made
 
-    def _how(self, backend: Backend | None, on_text: Callable[[str], None] | None) -> How:
-        asked = backend or self.backend
-        return How.of(asked, self.model, self.system, self.max_tokens, self.effort, on_text)
+    def _how(
+        self,
+        backend: Backend | None,
+        on_text: Callable[[str], None] | None,
+        thinking: Thinking | None,
+    ) -> How:
+        asked, effort = backend or self.backend, self.effort
+        return How.of(asked, self.model, self.system, self.max_tokens, effort, on_text, thinking)
 
     def _turn(
         self,
         prompt: str,
         images: list[Any],
-        backend: Backend | None,
-        on_text: Callable[[str], None] | None,
+        task: Task,
+        how: How,
         schema: dict[str, Any] | None = None,
     ) -> Reply:
         """Say something and record the turn when it is whole; one at a time."""
-        how = self._how(backend, on_text)
         with self._alone():
-            task: Task = "ask" if schema is None else "locate"
             count = len(self.images)
             earlier = [turn.reply.request for turn in self._turns]
             kept = partial(kept_until, earlier=earlier) if self.cache else None
             reply = exchange(images, prompt, task, how, schema, self._said(), kept)
             turn = Turn(prompt, reply.request.images[count:], count + 1, reply)
             self._turns = (*self._turns, turn)
+        return reply
+
+    def _parsed(self, reply: Reply) -> Reply:
+        """Let the turn of a reply hold its answer as data too, and return it."""
+        self._turns = tuple(
+            replace(turn, reply=reply) if turn.reply.response is reply.response else turn
+            for turn in self._turns
+        )
         return reply
 
     def undo(self) -> Turn:

@@ -149,6 +149,7 @@ def _turn_as_json(turn: Turn, pictures: dict[str, dict[str, str]]) -> dict[str, 
             "system": request.system,
             "effort": request.effort,
             "schema": request.schema,
+            "thinking": request.thinking,
             "cached_until": [list(place) for place in sorted(request.cached_until)],
         },
         "reply": {

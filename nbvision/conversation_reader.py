@@ -177,8 +177,12 @@ def _blocks(fields: Fields, pictures: dict[str, Encoded]) -> Iterator[str | Sent
 
 def _request(asked: Fields, messages: tuple[RequestMessage, ...]) -> Request:
     asked.require_only(
-        "model", "platform", "max_tokens", "system", "effort", "schema", "cached_until"
+        *("model", "platform", "max_tokens", "system"),
+        *("effort", "schema", "thinking", "cached_until"),
     )
+    thinking = asked.text_or_none("thinking")
+    if thinking not in (None, "summarized"):
+        raise RequestError(f"{asked.place_of('thinking')} is neither null nor summarized")
     model_id = asked.text("model", longest=_LONGEST_ID)
     marks = set()
     for place, mark in asked.items("cached_until", most=_MOST_MARKS):
@@ -196,6 +200,7 @@ def _request(asked: Fields, messages: tuple[RequestMessage, ...]) -> Request:
         system=asked.text_or_none("system"),
         effort=asked.text_or_none("effort"),
         schema=None if asked.is_null("schema") else asked.mapping("schema"),
+        thinking="summarized" if thinking else None,
         cached_until=frozenset(marks),
     )
 

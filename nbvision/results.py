@@ -221,7 +221,7 @@ class Reply:
 def _thumbnail(image: SentImage, number: int, count: int) -> rich:
     name = f"Image {number}: " if count > 1 else ""
     if isinstance(image, RemoteImage):
-        return rich(f"<small>{escape(name + image.url)}</small>")
+        return rich(f"<small>{escape(name + image.source)}</small>")
     words = f"{name}{image.source.source}, {image.fit.original} px"
     tag = image_tag(image.source.thumbnail(_THUMBNAIL), "image/jpeg", alt=words)
     return figure(tag, rich(f"<small>{escape(words)}</small>"))

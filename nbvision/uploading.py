@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, overload
@@ -347,7 +348,11 @@ def _stored(
 
     pool = ThreadPoolExecutor(min(_AT_ONCE, len(missing)))
     try:
-        under_way = {pool.submit(store, name, image): name for name, image in missing.items()}
+        # A stop travels in the context, which threads of a pool do not have of themselves.
+        under_way = {
+            pool.submit(copy_context().run, store, name, image): name
+            for name, image in missing.items()
+        }
         found = {}
         for future in as_completed(under_way):
             found[under_way[future]] = future.result()

@@ -3,13 +3,15 @@
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from wire import EVENTS, SSE, Arrived, Connection, answer_well, sse, wire
 
 import nbvision as nv
-from nbvision.errors import AnswerError, BackendError, RequestError
+from nbvision.errors import AnswerError, BackendError, RequestError, UnreadableAnswer
 from nbvision.practice import PracticeServer
 
 
@@ -279,3 +281,40 @@ def test_the_picture_that_is_named_is_looked_at(number: int) -> None:
     truth = samples[number - 1].truth
     found = chat.locate(samples[number - 1].prompt, image_number=number)
     assert max(box.iou(truth[0]) for box in found) > 0.8
+
+
+class Count(BaseModel):
+    count: int
+
+
+def test_a_turn_may_have_a_form_and_show_its_thinking(tmp_path: Path) -> None:
+    chat = nv.Conversation(backend=nv.connect("practice", words_per_second=None))
+    first = chat.ask("every shape", nv.samples.shapes, schema=Count, thinking="summarized")
+    assert first.parsed == Count(count=9)
+    assert first.thinking
+    assert chat.turns[0].reply is first
+    spots = chat.locate("the centre of the red circle", kind="points")
+    assert len(spots.points) == 1
+    again = nv.Conversation.load(chat.save(tmp_path / "chat.json"))
+    bodies = [[turn.reply.request.body() for turn in one.turns] for one in (chat, again)]
+    assert bodies[0] == bodies[1]
+    assert [message["role"] for message in bodies[0][1]["messages"]] == [
+        "user",
+        "assistant",
+        "user",
+    ]
+    assert bodies[0][1]["messages"][1]["content"] == [{"type": "text", "text": first.text}]
+    assert "thinking" in bodies[0][0]
+    assert "thinking" not in bodies[0][1]
+
+
+def test_an_answer_that_does_not_follow_its_form_stays_a_turn() -> None:
+    with wire(answer_well) as server:
+        chat = nv.Conversation(
+            backend=nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        )
+        with pytest.raises(UnreadableAnswer):
+            chat.ask("How many?", nv.samples.page, schema=Count)
+        assert [turn.reply.text for turn in chat.turns] == ["A red door."]
+        with pytest.raises(RequestError, match="kind="):
+            chat.locate("a door", kind="lines")  # type: ignore[arg-type]

@@ -239,9 +239,9 @@ class AnthropicBackend:
             return self._from_reply(error)
         if isinstance(error.__cause__, NbvisionError):
             return error.__cause__  # signing is ours, and the client wraps what it raises
-        if (explained := self._door.explain(error)) is not None:
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        if (explained := self._door.explain(error) or self._door.explain(cause)) is not None:
             return explained
-        cause = error.__cause__ or error
         if isinstance(cause, _never_sent()):
             return translate.unreachable(self._address, str(cause) or type(cause).__name__)
         if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):

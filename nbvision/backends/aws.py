@@ -211,13 +211,8 @@ def translated(error: Exception) -> NbvisionError:
 
     if isinstance(error, exceptions.ClientError):
         return _from_reply(error.response)
-    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
-        return NotConnected("no AWS credentials", cure=_SIGN_IN)
-    if isinstance(error, exceptions.CredentialRetrievalError | exceptions.SSOError):
-        return NotConnected(
-            f"AWS credentials cannot be read ({type(error).__name__})",
-            cure=f"sign in again: aws sso login, or {_SIGN_IN}",
-        )
+    if (found := about_credentials(error)) is not None:
+        return found
     is_certificate = isinstance(error, exceptions.SSLError) and "CERTIFICATE" in str(error)
     if is_certificate or isinstance(error, _never_sent()):
         return translate.unreachable("Bedrock", _reason(error))
@@ -228,10 +223,29 @@ def translated(error: Exception) -> NbvisionError:
     broken_off = exceptions.HTTPClientError | exceptions.IncompleteReadError | HTTPError | OSError
     if isinstance(error, broken_off):
         return translate.lost(type(error).__name__)
+    if isinstance(error, exceptions.EndpointProviderError | exceptions.NoRegionError):
+        return NotConnected(
+            f"Bedrock has no such address ({type(error).__name__})",
+            cure="check region and endpoint_url; nothing was sent",
+        )
     return UnreadableAnswer(
         f"there came a reply that cannot be read ({type(error).__name__})",
         cure="ask again; it may have been billed",
     )
+
+
+def about_credentials(error: Exception) -> NotConnected | None:
+    """Return the error for credentials that are missing or cannot be read; None for others."""
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+        return NotConnected("no AWS credentials", cure=_SIGN_IN)
+    if isinstance(error, exceptions.CredentialRetrievalError | exceptions.SSOError):
+        return NotConnected(
+            f"AWS credentials cannot be read ({type(error).__name__})",
+            cure=f"sign in again: aws sso login, or {_SIGN_IN}",
+        )
+    return None
 
 
 def _make_client(
@@ -241,17 +255,17 @@ def _make_client(
 
     if endpoint_url is not None:
         require_private(endpoint_url)
-    for key, origin in ((api_key, "api_key"), (os.environ.get(_TOKEN), _TOKEN)):
-        if key is not None and (key or origin == "api_key"):
-            require_sendable_key(key, origin)
+    if api_key is not None:
+        require_sendable_key(api_key, "api_key")
+    elif profile is None and os.environ.get(_TOKEN):
+        require_sendable_key(os.environ[_TOKEN], _TOKEN)
 
     def make() -> Any:
         # boto3 reads AWS_DEFAULT_REGION alone; the other SDKs, and the guides, say AWS_REGION.
         place = region or os.environ.get("AWS_REGION")
         session = boto3.Session(profile_name=profile, region_name=place)
-        client = session.client(
-            "bedrock-runtime", endpoint_url=endpoint_url, config=_config(api_key, endpoint_url)
-        )
+        config = _config(api_key, profile, endpoint_url)
+        client = session.client("bedrock-runtime", endpoint_url=endpoint_url, config=config)
         if api_key is not None:
             _send_bearer(client, api_key)
         read_bounded(client)
@@ -261,7 +275,7 @@ def _make_client(
     return shielded(make, lambda error: _not_made(error, profile))
 
 
-def _config(api_key: str | None, endpoint_url: str | None) -> Any:
+def _config(api_key: str | None, profile: str | None, endpoint_url: str | None) -> Any:
     import botocore
     from botocore.config import Config
 
@@ -279,6 +293,9 @@ def _config(api_key: str | None, endpoint_url: str | None) -> Any:
         # botocore sends bearer tokens over https only, and takes them from the environment
         # only; unsigned with the header set, they go where the user said.
         options["signature_version"] = botocore.UNSIGNED
+    elif profile is not None:
+        # A profile means to sign with it, also where the environment holds a bearer token.
+        options["signature_version"] = "v4"
     return Config(**options)
 
 
@@ -298,7 +315,7 @@ def _not_made(error: Exception, profile: str | None) -> NotConnected:
         )
     if isinstance(error, exceptions.ProfileNotFound):
         return NotConnected(f"no AWS profile {profile!r}", cure="aws configure list-profiles")
-    return NotConnected(
+    return about_credentials(error) or NotConnected(
         f"the Bedrock client cannot be made ({type(error).__name__})",
         cure="check region, profile and endpoint_url",
     )

@@ -35,7 +35,9 @@ def read_bounded(client: Any) -> None:
     """Let replies to this client be read for as long as `within` says, and no longer."""
     # botocore's hook for who sends otherwise wants a whole reply back; its own sender is
     # found nowhere else.
-    http_session = client._endpoint.http_session  # noqa: SLF001 - as said above
+    http_session = _http_session(client)
+    if http_session is None:
+        return
 
     def send(request: Any, **_: Any) -> Any:
         request.stream_output = True  # what is read by the sender is read without an end
@@ -45,6 +47,11 @@ def read_bounded(client: Any) -> None:
 
     for operation in _READ_WHOLE:
         client.meta.events.register(f"before-send.bedrock-runtime.{operation}", send)
+
+
+def _http_session(client: Any) -> Any:
+    """Return what sends for a botocore client; None where a version of it has moved it."""
+    return getattr(getattr(client, "_endpoint", None), "http_session", None)
 
 
 class _BoundedBody:
@@ -71,9 +78,10 @@ def stop_early(client: Any) -> None:
     """
     # A connection belongs to one request from its first byte to its reply's; which one, only
     # the connection itself can know.
-    http_session = client._endpoint.http_session  # noqa: SLF001 - there is no option
-    pools: dict[str, Any] = getattr(http_session, "_pool_classes_by_scheme", {})
+    pools: dict[str, Any] = getattr(_http_session(client), "_pool_classes_by_scheme", {})
     for scheme, pool in pools.items():
+        if not hasattr(pool, "ConnectionCls"):
+            continue
         made = type(pool.__name__, (pool,), {"ConnectionCls": _stoppable(pool.ConnectionCls)})
         pools[scheme] = made
 

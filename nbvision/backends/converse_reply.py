@@ -13,11 +13,6 @@ from nbvision.errors import UnreadableAnswer
 __all__ = ["message_events", "message_of"]
 
 _CURE = "ask again; it may have been billed"
-_WITHHELD = {
-    "content_filtered": "Bedrock's filter held the answer back",
-    "guardrail_intervened": "a guardrail held the answer back",
-}
-_MALFORMED = {"malformed_model_output", "malformed_tool_use"}
 _COUNTS = {
     "inputTokens": "input_tokens",
     "outputTokens": "output_tokens",
@@ -57,7 +52,7 @@ def message_of(reply: object, model_id: str) -> dict[str, Any]:
         raise _broken("no content")
     blocks = [_block(_mapping(block, "a block")) for block in content]
     text = "".join(block["text"] for block in blocks if block["type"] == "text")
-    stop_reason, details = _stopped(whole.get("stopReason"), text)
+    stop_reason = _stopped(whole.get("stopReason"), text)
     return {
         "id": _name_of(whole),
         "type": "message",
@@ -65,7 +60,7 @@ def message_of(reply: object, model_id: str) -> dict[str, Any]:
         "model": _who(whole, model_id),
         "content": blocks,
         "stop_reason": stop_reason,
-        "stop_details": details,
+        "stop_details": None,
         "usage": _usage(whole.get("usage"), text),
     }
 
@@ -173,8 +168,8 @@ class _Reading:
         yield {"type": "content_block_stop", "index": index}
 
     def _stop(self, member: Mapping[str, Any]) -> Iterator[Event]:
-        reason, details = _stopped(member.get("stopReason"), "".join(self._text))
-        self._delta = {"stop_reason": reason, "stop_details": details}
+        reason = _stopped(member.get("stopReason"), "".join(self._text))
+        self._delta = {"stop_reason": reason, "stop_details": None}
         return iter(())
 
     def _end(self, member: Mapping[str, Any]) -> Iterator[Event]:
@@ -240,18 +235,11 @@ def _thought(piece: Mapping[str, Any]) -> tuple[Event, Event | None]:
     return {"type": "redacted_thinking", "data": base64.b64encode(data).decode()}, None
 
 
-def _stopped(reason: object, text: str) -> tuple[str, dict[str, Any] | None]:
-    """Return why an answer ended, and what is said of one that was held back."""
+def _stopped(reason: object, text: str) -> str:
+    """Return why an answer ended; what Bedrock's own reasons mean is said in `response`."""
     if not isinstance(reason, str) or not reason:
         raise _broken("no reason why it ended", text)
-    if reason in _MALFORMED:
-        raise UnreadableAnswer(
-            "the model's output was broken", limit=reason, cure="ask again", text=text
-        )
-    if reason in _WITHHELD:
-        details = {"type": "refusal", "category": reason, "explanation": _WITHHELD[reason]}
-        return "refusal", details
-    return reason, None
+    return reason
 
 
 def _usage(usage: object, text: str) -> dict[str, Any]:

@@ -22,11 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from nbvision.errors import ImageNotFound, LimitExceeded, NbvisionError, RequestError
-from nbvision.images import open_image
 from nbvision.magics.line import Word
 from nbvision.markup import one_line
-from nbvision.prepared import PreparedImage
-from nbvision.referenced import RemoteImage, UploadedImage
 from nbvision.widgets.folder import SUFFIXES, natural_key
 
 __all__ = ["pictures_of", "value_of"]
@@ -173,12 +170,8 @@ def _pictures_in(name: str, value: Any) -> list[Any]:
 
 def _opened(name: str, source: Any) -> Any:
     """Return a picture; an error says by which word it was meant."""
-    if isinstance(source, RemoteImage | UploadedImage):
-        return source
-    if isinstance(source, PreparedImage):
-        return source.source
     try:
-        return open_image(source)
+        return given_image(source)
     except NbvisionError as error:
         if _shown(name) in error.value:
             raise
