@@ -14,13 +14,12 @@ all of it              `describe` … `ask`             `Reply`, `Detections`
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from nbvision.backends import Backend
 from nbvision.detections import Detections
-from nbvision.errors import RequestError, UnreadableAnswer
-from nbvision.exchange import How, exchange, found_in
+from nbvision.errors import RequestError
+from nbvision.exchange import How, exchange, found_in, parsed_by
 from nbvision.forms import answer_form
 from nbvision.given import as_list, given_image
 from nbvision.prompts import (
@@ -322,9 +321,4 @@ def ask(
         return exchange(images, prompt, "ask", how)
     form = answer_form(schema, is_sent=takes_schema(how.model, how.backend.platform))
     reply = exchange(images, prompt, "ask", how, form.sent)
-    try:
-        parsed = form.read(reply.text, reply.response)
-    except UnreadableAnswer:
-        reply.disown()
-        raise
-    return replace(reply, parsed=parsed)
+    return parsed_by(form, reply)

@@ -14,7 +14,7 @@ from nbvision.conversation_file import SavedConversation, write_conversation
 from nbvision.conversation_reader import read_conversation
 from nbvision.detections import Detections
 from nbvision.errors import RequestError
-from nbvision.exchange import How, exchange, found_in
+from nbvision.exchange import How, exchange, found_in, parsed_by
 from nbvision.forms import answer_form
 from nbvision.given import as_list, given_image
 from nbvision.images import SourceImage
@@ -159,7 +159,7 @@ class Conversation:
             return self._turn(prompt, found, "ask", how)
         form = answer_form(schema, is_sent=takes_schema(how.model, how.backend.platform))
         reply = self._turn(prompt, found, "ask", how, form.sent)
-        return self._parsed(replace(reply, parsed=form.read(reply.text, reply.response)))
+        return self._parsed(parsed_by(form, reply))
 
     def locate(
         self,

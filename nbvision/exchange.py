@@ -11,6 +11,7 @@ from nbvision.catalogue import Model, find_model
 from nbvision.detections import Detections
 from nbvision.errors import RequestError, UnreadableAnswer
 from nbvision.findings import Findings
+from nbvision.forms import AnswerForm
 from nbvision.given import given_images, prepare_all
 from nbvision.intents import cost_of
 from nbvision.live import LiveText
@@ -24,7 +25,7 @@ from nbvision.results import Cost, Reply
 from nbvision.spending import count_exchange
 from nbvision.stream_reader import StreamReader
 
-__all__ = ["How", "exchange", "found_in"]
+__all__ = ["How", "exchange", "found_in", "parsed_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,22 @@ def found_in(reply: Reply, image: SentImage) -> Detections:
         points=tuple(seen.fit.to_original(point) for point in reading.points),
         boxes_in_resized=reading.boxes,
     )
+
+
+def parsed_by(form: AnswerForm, reply: Reply) -> Reply:
+    """Return a reply with its answer as data; one that cannot be read is not given again.
+
+    Raises
+    ------
+    UnreadableAnswer
+        If the answer does not follow the form.
+    """
+    try:
+        parsed = form.read(reply.text, reply.response)
+    except UnreadableAnswer:
+        reply.disown()
+        raise
+    return replace(reply, parsed=parsed)
 
 
 def _require_wanted() -> None:

@@ -216,6 +216,20 @@ def test_an_answer_that_breaks_its_schema_is_asked_for_again(store: Store, bad: 
     assert len(store.history()) == 2
 
 
+def test_a_turn_that_breaks_its_schema_is_asked_for_again(store: Store) -> None:
+    words = iter(["no JSON", '{"count": 3}'])
+    form = {"type": "object", "properties": {"count": {"type": "integer"}}}
+    with other_server(lambda _: next(words)) as place:
+        chat = nv.Conversation(backend=nv.connect("anthropic", base_url=place.url, api_key=KEY))
+        with pytest.raises(UnreadableAnswer):
+            chat.ask("How many?", PICTURE, schema=form)
+        for _ in range(2):
+            chat.undo()
+            assert chat.ask("How many?", PICTURE, schema=form).parsed == {"count": 3}
+        assert len(place.arrived) == 2
+    assert [call.outcome for call in store.history()] == ["answered", "unreadable"]
+
+
 def test_a_conversation_runs_again_for_nothing(store: Store) -> None:
     with asked() as (backend, place):
         for _ in range(2):
