@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nbvision.errors import ImageNotFound, LimitExceeded, NbvisionError, RequestError
+from nbvision.given import given_image
 from nbvision.magics.line import Word
 from nbvision.markup import one_line
 from nbvision.widgets.folder import SUFFIXES, natural_key
