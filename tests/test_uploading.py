@@ -455,3 +455,15 @@ def test_an_uploaded_picture_shows_itself_small_and_where_it_lies(backend: Backe
     assert "UTC" in shown["text/plain"]
     assert len(shown["text/html"]) < 300_000
     assert len(repr(uploaded)) < 120
+
+
+def test_what_is_named_counts_and_is_kept_as_what_is_carried(backend: Backend) -> None:
+    samples = [nv.samples.shelf_before, nv.samples.shelf_after, nv.samples.shapes]
+    named = nv.upload(samples, backend=backend)
+    words = "How many pictures are these?"
+    carried = nv.ask(samples, words, backend=backend).usage.total_input_tokens
+    assert nv.ask(named, words, backend=backend).usage.total_input_tokens == carried
+    chat = nv.Conversation(backend=backend)
+    chat.ask("How do they differ?", named[:2])
+    second = chat.ask("And this one?", named[2])
+    assert second.usage.cache_read_tokens > 5000

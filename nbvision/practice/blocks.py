@@ -227,8 +227,9 @@ def _read_image(
             f"The image was specified using the {media_type} media type, but the image "
             f"appears to be a {found} image",
         )
-    shown = "" if is_named else place
-    content.pictures.append(Picture(data, found, size, shown, refuses, label, turn))
+    content.pictures.append(
+        Picture(data, found, size, place, refuses, label, turn, is_named=is_named)
+    )
 
 
 def _read_source(

@@ -39,13 +39,15 @@ class Picture:
     size
         Stored width and height in pixels, from the header.
     place
-        Where it stands: ``messages.0.content.1``; empty for one that a file holds.
+        Where it stands: ``messages.0.content.1``.
     refuses_resizing
         Whether ``transformations.oversized_image`` is ``"error"``.
     label
         The short text that stands before it, if any.
     turn
         The number of its message.
+    is_named
+        Whether a file holds it: rejections then say no place.
     """
 
     data: bytes
@@ -55,6 +57,12 @@ class Picture:
     refuses_resizing: bool
     label: str
     turn: int
+    is_named: bool = False
+
+    @property
+    def said_place(self) -> str:
+        """Its place as rejections say it."""
+        return "" if self.is_named else self.place
 
 
 def read_header(data: bytes) -> tuple[str, Size] | None:
@@ -91,7 +99,7 @@ def check_sides(picture: Picture, *, is_one_of_many: bool) -> None:
     Rejected
         400.
     """
-    where = f"{picture.place}.image.source.base64.data: " if picture.place else ""
+    where = f"{picture.place}.image.source.base64.data: " if picture.said_place else ""
     if picture.size.long_edge > _SIDE_LIMIT:
         raise Rejected(
             400,
@@ -119,7 +127,7 @@ def check_fit(picture: Picture, tier: Tier) -> None:
         width, height = picture.size
         raise Rejected(
             400,
-            f"{picture.place or 'messages'}: image is {width}x{height} pixels and "
+            f"{picture.said_place or 'messages'}: image is {width}x{height} pixels and "
             f"would be resized; the largest size that fits is {largest.width}x{largest.height}",
         )
 
@@ -132,7 +140,7 @@ def _decoded(picture: Picture, tier: Tier) -> "np.ndarray":
         upright, is_turned = _upright(picture, tier)
     except Exception as error:
         # Hostile bytes: whatever a decoder raises, the picture is of no use.
-        raise Rejected(400, f"{picture.place or 'messages'}: Could not process image") from error
+        raise Rejected(400, f"{picture.said_place or 'messages'}: Could not process image") from error
     width, height = picture.size
     seen = resized_size(Size(height, width) if is_turned else picture.size, tier)
     if upright.size != tuple(seen):
