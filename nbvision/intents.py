@@ -150,7 +150,9 @@ def broken_off(error: BaseException, seconds: float, attempts: int) -> Ending:
     if isinstance(error.response, Response):
         whole = answered(error.response, seconds, attempts)
         return replace(whole, outcome=outcome, error=said)
-    return Ending(outcome, None, seconds, attempts, text=error.text, error=said)
+    # One that was stopped while it waited for its turn was not sent.
+    dollars = None if getattr(error, "may_have_been_billed", True) else 0.0
+    return Ending(outcome, dollars, seconds, attempts, text=error.text, error=said)
 
 
 def _known_form(request_id: str | None) -> str | None:
