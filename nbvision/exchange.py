@@ -9,7 +9,7 @@ from nbvision.backends import Backend, current, held_by
 from nbvision.backends.stopping import stop_here
 from nbvision.box_reader import read_boxes
 from nbvision.caching import dollars_saved
-from nbvision.catalogue import Model, find_model, model_cost
+from nbvision.catalogue import Model, find_model, model_cost, plain_id, priced_at
 from nbvision.detections import Detections
 from nbvision.findings import Findings
 from nbvision.given import given_images, prepare_all
@@ -121,7 +121,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         started = time.monotonic()
         with count_exchange(how.backend.name, how.model_id) as note:
             response = _stream(how, request, live)
-            cost, usage = _cost(response), response.usage
+            cost, usage = _cost(response, how.model_id), response.usage
             note(response.model, usage.total_input_tokens, usage.output_tokens, cost.dollars)
         require_usable(response)
     return Reply(
@@ -171,8 +171,9 @@ def _stream(how: How, request: Request, live: LiveText) -> Response:
         return reader.response(request_id=events.request_id)
 
 
-def _cost(response: Response) -> Cost:
-    model, usage = find_model(response.model), response.usage
+def _cost(response: Response, model_id: str) -> Cost:
+    # Who answered decides the price, and the place where it was asked.
+    model, usage = priced_at(model_id, find_model(plain_id(response.model))), response.usage
     dollars = model_cost(
         model,
         input_tokens=usage.input_tokens,
