@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 
 from nbvision.backends.protocol import StopSignal
 from nbvision.backends.stopping import stoppable
+from nbvision.errors import RequestError
 
 __all__ = ["MOST_AT_ONCE", "to_thread"]
 
@@ -44,6 +45,8 @@ async def to_thread(function: Callable[P, Result], /, *args: P.args, **kwargs: P
     ------
     asyncio.CancelledError
         If the task was cancelled; ``asyncio.timeout`` turns it into ``TimeoutError``.
+    RequestError
+        If what is given is no function.
     NbvisionError
         What the call itself raises.
 
@@ -62,6 +65,12 @@ async def to_thread(function: Callable[P, Result], /, *args: P.args, **kwargs: P
     >>> [reply.stop_reason for reply in asyncio.run(both())]
     ['end_turn', 'end_turn']
     """
+    if not callable(function):
+        raise RequestError(
+            f"to_thread got {function!r}"[:200],
+            limit="a function, and its arguments",
+            cure="nv.to_thread(nv.describe, image): named, not called",
+        )
     stop = StopSignal()
 
     def call() -> Result:

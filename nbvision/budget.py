@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbvision.catalogue import model_cost
+from nbvision.catalogue import model_cost, priced_at
 from nbvision.errors import RequestError
 from nbvision.referenced import RemoteImage
 from nbvision.request import Request
@@ -20,7 +20,8 @@ from nbvision.request import Request
 __all__ = ["Budget", "most_dollars"]
 
 _HIDDEN_TOKENS = 1000  # what a service adds of its own: for a schema, a few hundred
-# In one region, at Amazon and Google, a call costs 10 % more than the catalogue's price.
+# In one region, at Amazon and Google, a call costs 10 % more than the catalogue's price; not
+# every id says so.
 _REGIONAL = 1.1
 _IN_REGIONS = ("bedrock", "vertex", "google-cloud")
 
@@ -96,7 +97,9 @@ def most_dollars(request: Request) -> float | None:
     )
     if dollars is None:
         return None
-    return dollars * _REGIONAL if request.platform.name.startswith(_IN_REGIONS) else dollars
+    is_in_price = priced_at(request.model_id, request.model) is not request.model
+    may_be_dearer = request.platform.name.startswith(_IN_REGIONS) and not is_in_price
+    return dollars * _REGIONAL if may_be_dearer else dollars
 
 
 def _name_of_this_notebook() -> str:

@@ -31,6 +31,7 @@ __all__ = [
     "learn_tier",
     "model_cost",
     "plain_id",
+    "priced_at",
     "shipped_model",
     "shipped_models",
     "use_models",
@@ -53,6 +54,9 @@ _GENERATION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)"
 _PLACE = re.compile(r"^.*[/.](?=(?:anthropic\.)?claude-)|^anthropic\.(?=claude-)")
 _VERSION = re.compile(r"(?:@|-)\d{8}(?=$|-v\d)|-v\d+(?::\w+)*(?:\[\w+\])?$")
 _PRACTICE = "practice-"
+# A region's profile on Bedrock, also as part of an ARN (models/overview, October 2026).
+_REGIONAL = re.compile(r"(?:^|/)(?:us|eu|jp|au|apac)\.anthropic\.")
+_REGIONAL_FACTOR = 1.1
 # What a service has said of itself, against the catalogue; see `learn_tier`.
 _learned: dict[str, Tier] = {}
 
@@ -163,7 +167,31 @@ def find_model(model_id: str) -> Model:
         raise RequestError(f"model={model_id!r}"[:200], limit="a model id", cure="nv.models()")
     known = _refreshed.get(plain_id(model_id)) or shipped_model(model_id)
     tier = _learned.get(known.id)
-    return known if tier is None else replace(known, tier=tier)
+    return priced_at(model_id, known if tier is None else replace(known, tier=tier))
+
+
+def priced_at(model_id: str, model: Model) -> Model:
+    """Return a model with the prices of the place that an id names.
+
+    Bedrock's regional profiles cost 10 % more than its global ones.
+
+    Examples
+    --------
+    >>> ids = ("global.anthropic.claude-opus-5-5", "us.anthropic.claude-opus-5-5")
+    >>> [find_model(name).price.input for name in ids]
+    [4, 4.4]
+    """
+    if _REGIONAL.search(model_id[:_LONGEST_ID]) is None:
+        return model
+    return replace(model, price=_dearer(model.price), long_price=_dearer(model.long_price))
+
+
+def _dearer(price: Price | None) -> Price | None:
+    if price is None:
+        return None
+    dollars = ((name, getattr(price, name)) for name in Price.__slots__)
+    # To a thousandth of a cent, as prices are named.
+    return Price(**{name: each and round(each * _REGIONAL_FACTOR, 5) for name, each in dollars})
 
 
 def learn_tier(model_id: str, tier: Tier | None) -> None:
@@ -241,7 +269,11 @@ def known_models() -> tuple[Model, ...]:
     >>> known_models()[0].id
     'claude-fable-5-2'
     """
-    return tuple(_refreshed.values()) or shipped_models()
+    known = tuple(_refreshed.values()) or shipped_models()
+    return tuple(
+        replace(model, tier=_learned[model.id]) if model.id in _learned else model
+        for model in known
+    )
 
 
 def shipped_models() -> tuple[Model, ...]:

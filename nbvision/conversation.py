@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nbvision.backends import Backend
+from nbvision.backends import Backend, held_by
 from nbvision.caching import cache_in_words, kept_until
 from nbvision.conversation_file import SavedConversation, write_conversation
 from nbvision.conversation_reader import read_conversation
@@ -22,7 +22,7 @@ from nbvision.markup import bundle, escape, plain, rich
 from nbvision.preflight import Task
 from nbvision.prepared import side_limit_of
 from nbvision.prompts import BOXES_SCHEMA, POINTS_SCHEMA, Kind, locate_prompt
-from nbvision.referenced import GivenImage, RemoteImage, frame_of, require_seen
+from nbvision.referenced import GivenImage, RemoteImage, UploadedImage, frame_of, require_seen
 from nbvision.request import RequestMessage, Thinking, takes_schema
 from nbvision.response import Usage
 from nbvision.results import Cost, Reply
@@ -155,11 +155,15 @@ class Conversation:
         """
         found = [picture for image in images for picture in as_list(image)]
         how = self._how(backend, on_text, thinking)
-        if schema is None:
-            return self._turn(prompt, found, "ask", how)
-        form = answer_form(schema, is_sent=takes_schema(how.model, how.backend.platform))
-        reply = self._turn(prompt, found, "ask", how, form.sent)
-        return self._parsed(parsed_by(form, reply))
+        is_sent = takes_schema(how.model, how.backend.platform)
+        form = None if schema is None else answer_form(schema, is_sent=is_sent)
+        with self._alone():
+            reply = self._turn(prompt, found, "ask", how, None if form is None else form.sent)
+            if form is not None:
+                reply = parsed_by(form, reply)
+                *before, last = self._turns
+                self._turns = (*before, replace(last, reply=reply))
+        return reply
 
     def locate(
         self,
@@ -202,25 +206,26 @@ class Conversation:
             raise RequestError("a picture and a number", cure="give one of them")
         if kind not in ("boxes", "points"):
             raise RequestError(f"kind={kind!r}"[:200], limit='"boxes" or "points"')
-        new = [] if image is None else [given_image(image)]
-        sources: list[GivenImage] = [sent for turn in self._turns for sent in turn.images]
-        sources += new
-        number = len(sources) if image_number is None else image_number
-        if type(number) is not int or not 1 <= number <= len(sources):
-            raise RequestError(
-                f"image_number={image_number!r} of {len(sources)} pictures"[:200],
-                limit=f"1 to {len(sources)}" if sources else "a conversation with pictures",
-                cure='give the picture: chat.locate("every window", image)',
+        with self._alone():  # which picture it is must not change meanwhile
+            new = [] if image is None else [given_image(image)]
+            sources: list[GivenImage] = [sent for turn in self._turns for sent in turn.images]
+            sources += new
+            number = len(sources) if image_number is None else image_number
+            if type(number) is not int or not 1 <= number <= len(sources):
+                raise RequestError(
+                    f"image_number={image_number!r} of {len(sources)} pictures"[:200],
+                    limit=f"1 to {len(sources)}" if sources else "a conversation with pictures",
+                    cure='give the picture: chat.locate("every window", image)',
+                )
+            how = self._how(backend, on_text, thinking)
+            schema_is_sent = takes_schema(how.model, how.backend.platform)
+            asked = require_seen(sources[number - 1])
+            frame = frame_of(asked, how.model.tier, side_limit_of(len(sources)))
+            words = locate_prompt(
+                subject, *frame, schema_is_sent=schema_is_sent, where=f"Image {number}", kind=kind
             )
-        how = self._how(backend, on_text, thinking)
-        schema_is_sent = takes_schema(how.model, how.backend.platform)
-        asked = require_seen(sources[number - 1])
-        frame = frame_of(asked, how.model.tier, side_limit_of(len(sources)))
-        words = locate_prompt(
-            subject, *frame, schema_is_sent=schema_is_sent, where=f"Image {number}", kind=kind
-        )
-        form = BOXES_SCHEMA if kind == "boxes" else POINTS_SCHEMA
-        reply = self._turn(words, new, "locate", how, form if schema_is_sent else None)
+            form = BOXES_SCHEMA if kind == "boxes" else POINTS_SCHEMA
+            reply = self._turn(words, new, "locate", how, form if schema_is_sent else None)
         return found_in(reply, reply.request.images[number - 1])
 
     def fork(self) -> "Conversation":
@@ -321,22 +326,13 @@ class Conversation:
         how: How,
         schema: dict[str, Any] | None = None,
     ) -> Reply:
-        """Say something and record the turn when it is whole; one at a time."""
-        with self._alone():
-            count = len(self.images)
-            earlier = [turn.reply.request for turn in self._turns]
-            kept = partial(kept_until, earlier=earlier) if self.cache else None
-            reply = exchange(images, prompt, task, how, schema, self._said(), kept)
-            turn = Turn(prompt, reply.request.images[count:], count + 1, reply)
-            self._turns = (*self._turns, turn)
-        return reply
-
-    def _parsed(self, reply: Reply) -> Reply:
-        """Let the turn of a reply hold its answer as data too, and return it."""
-        self._turns = tuple(
-            replace(turn, reply=reply) if turn.reply.response is reply.response else turn
-            for turn in self._turns
-        )
+        """Say something and record the turn when it is whole; under the lock."""
+        count = len(self.images)
+        earlier = [turn.reply.request for turn in self._turns]
+        kept = partial(kept_until, earlier=earlier) if self.cache else None
+        reply = exchange(images, prompt, task, how, schema, self._said(how), kept)
+        turn = Turn(prompt, reply.request.images[count:], count + 1, reply)
+        self._turns = (*self._turns, turn)
         return reply
 
     def undo(self) -> Turn:
@@ -366,12 +362,28 @@ class Conversation:
         finally:
             self._lock.release()
 
-    def _said(self) -> tuple[RequestMessage, ...]:
-        """Return all turns as they are sent again."""
+    def _said(self, how: How) -> tuple[RequestMessage, ...]:
+        """Return all turns as they are sent again.
+
+        A file that cannot be named there, or not any more, goes as the bytes it holds.
+        """
         if not self._turns:
             return ()
-        last = self._turns[-1].reply
-        return (*last.request.messages, RequestMessage("assistant", (last.text,)))
+        last, takes = self._turns[-1].reply, how.backend.platform.source_types
+        here = held_by(how.backend) if "file" in takes else ""
+        said = (
+            RequestMessage(
+                message.role,
+                tuple(
+                    block.carried()
+                    if isinstance(block, UploadedImage) and not block.can_be_named(here)
+                    else block
+                    for block in message.blocks
+                ),
+            )
+            for message in last.request.messages
+        )
+        return (*said, RequestMessage("assistant", (last.text,)))
 
     def in_words(self) -> str:
         """Return the conversation as text."""

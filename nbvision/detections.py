@@ -41,7 +41,7 @@ _SHOWN = 680  # a notebook keeps its outputs, and its column is hardly wider
 class Detections:
     """Things that were found in a picture, in its own pixels.
 
-    Iterates over its boxes; true if anything was found, points too.
+    Iterates over its boxes, or over its points if there are no boxes.
 
     Attributes
     ----------
@@ -107,17 +107,14 @@ class Detections:
         """What was doubtful, of the picture and of the boxes."""
         return self.reply.findings
 
-    def __iter__(self) -> Iterator[Box]:
-        return iter(self.boxes)
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.boxes or self.points)
 
     def __len__(self) -> int:
-        return len(self.boxes)
+        return len(self.boxes or self.points)
 
-    def __bool__(self) -> bool:
-        return bool(self.boxes or self.points)
-
-    def __getitem__(self, index: int) -> Box:
-        return self.boxes[index]
+    def __getitem__(self, index: int) -> Any:
+        return (self.boxes or self.points)[index]
 
     @overload
     def plot(self, ax: None = None) -> "Figure": ...
@@ -201,8 +198,12 @@ class Detections:
         Raises
         ------
         RequestError
-            If supervision is not installed.
+            If only points were found, or supervision is not installed.
         """
+        if self.points and not self.boxes:
+            raise RequestError(
+                "points where supervision has boxes", cure="found.points, or found.to_frame()"
+            )
         try:
             import supervision
         except ImportError:

@@ -259,7 +259,15 @@ class Refused(AnswerError):
 
 
 class Interrupted(AnswerError):
-    """The stream ended, or was stopped, before the answer was complete."""
+    """The stream ended, or was stopped, before the answer was complete.
+
+    Attributes
+    ----------
+    may_have_been_billed
+        False if nothing had been sent when it was stopped.
+    """
+
+    may_have_been_billed = True
 
 
 class UnreadableAnswer(AnswerError):

@@ -18,7 +18,7 @@ from nbvision.live import LiveText
 from nbvision.preflight import Task, check_images, require_sendable
 from nbvision.prepared import side_limit_of
 from nbvision.referenced import SentImage, require_seen
-from nbvision.remembering import remembered
+from nbvision.remembering import Remembered, remembered
 from nbvision.request import Request, RequestMessage, Thinking, build_request, images_of
 from nbvision.response import Response
 from nbvision.results import Cost, Reply
@@ -142,7 +142,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         response=answer.response,
         request=request,
         backend=how.backend.name,
-        cost=cost_of(answer.response) if answer.from_store is None else Cost(0.0, saved=0.0),
+        cost=_cost(answer, how.model_id),
         findings=findings,
         seconds=answer.seconds,
         from_store=answer.from_store,
@@ -203,7 +203,7 @@ def _counted(
     """Send a request, and count what it cost; a stored answer is none of this."""
     with count_exchange(how.backend.name, how.model_id) as note:
         response = _stream(how, request, live, attempt)
-        dollars, usage = cost_of(response).dollars, response.usage
+        dollars, usage = cost_of(response, how.model_id).dollars, response.usage
         note(response.model, usage.total_input_tokens, usage.output_tokens, dollars)
     return response
 
@@ -227,6 +227,12 @@ def _stream(how: How, request: Request, live: LiveText, attempt: Callable[[str],
                 if how.on_text is not None:
                     how.on_text(text)
         return reader.response(request_id=events.request_id)
+
+
+def _cost(answer: Remembered, model_id: str) -> Cost:
+    if answer.from_store is not None:
+        return Cost(0.0, saved=0.0)
+    return cost_of(answer.response, model_id)
 
 
 def _check_sample(sample: object) -> None:

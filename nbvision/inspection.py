@@ -186,9 +186,7 @@ def estimate(
     Estimate(claude-haiku-4-5: $0.00156)
     """
     chosen, _, platform = asked_of(None, backend)
-    ids = (
-        [models] if isinstance(models, str) else list(models or dict.fromkeys((chosen, *_COMPARED)))
-    )
+    ids = [models] if isinstance(models, str) else list(models or _beside(chosen))
     given = given_images(images)
     words = prompt or DESCRIBE
     asked = current(backend) if backend is not None else connected()
@@ -235,6 +233,11 @@ def preview(
     Size(width=924, height=1316)
     """
     _, known, platform = asked_of(model, backend)
+    for place in boxes:
+        if not isinstance(place, Box):
+            raise RequestError(
+                f"boxes hold {place!r}"[:200], limit="nv.Box values", cure="points: found.plot()"
+            )
     given = require_seen(given_image(image))
     prepared = given if isinstance(given, PreparedImage) else prepare_image(given, known, platform)
     others = [find_model(name) for name in _COMPARED if name != known.id]
@@ -296,6 +299,12 @@ def _size_of(image: GivenImage) -> Size | None:
     return image.fit.resized if isinstance(image, PreparedImage) else image.size
 
 
+def _beside(chosen: str) -> list[str]:
+    """Return a model's id and those that are compared with it: each model once."""
+    known = find_model(chosen).id
+    return [chosen, *(name for name in _COMPARED if name != known)]
+
+
 def _held_by(backend: Backend | None) -> str:
     """Return where the asked service's files lie; empty if nobody is connected."""
     return held_by(current(backend) if backend is not None else connected())
@@ -311,7 +320,8 @@ def _counted(
     counted: dict[str, int] = {}
     for name in ids:
         # The practice server plays other models and counts words by a rule of thumb.
-        if name != asked.model and not (asked.name == "anthropic" and name.startswith("claude-")):
+        is_served = asked.platform.model_ids == "api" and asked.name != "practice"
+        if name != asked.model and not (is_served and name.startswith("claude-")):
             continue
         try:
             request = build_request(sources, words, model=name, backend=asked)

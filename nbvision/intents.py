@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from nbvision.budget import most_dollars
 from nbvision.caching import dollars_saved
-from nbvision.catalogue import find_model, model_cost
+from nbvision.catalogue import find_model, model_cost, plain_id, priced_at
 from nbvision.errors import (
     AnswerError,
     BackendError,
@@ -28,9 +28,17 @@ _THUMBNAIL = 160
 _REQUEST_ID = re.compile(r"req_\w{1,48}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def cost_of(response: Response) -> Cost:
-    """Return what an answer cost by the catalogue, and what caching saved."""
-    model, usage = find_model(response.model), response.usage
+def cost_of(response: Response, model_id: str) -> Cost:
+    """Return what an answer cost by the catalogue, and what caching saved.
+
+    Parameters
+    ----------
+    response
+        The answer: who gave it decides the price.
+    model_id
+        Who was asked, as typed: the place decides it too.
+    """
+    model, usage = priced_at(model_id, find_model(plain_id(response.model))), response.usage
     dollars = model_cost(
         model,
         input_tokens=usage.input_tokens,
@@ -92,19 +100,19 @@ def _sent(image: SentImage) -> SentPicture:
     )
 
 
-def answered(response: Response, seconds: float, attempts: int) -> Ending:
+def answered(response: Response, model_id: str, seconds: float, attempts: int) -> Ending:
     """Return how a call ended that brought a whole and usable answer.
 
     Parameters
     ----------
-    response
-        The answer.
+    response, model_id
+        The answer, and who was asked.
     seconds, attempts
         How long it took, and how often it was sent.
     """
     return Ending(
         outcome="answered",
-        dollars=cost_of(response).dollars,
+        dollars=cost_of(response, model_id).dollars,
         seconds=seconds,
         attempts=attempts,
         text=response.text,
@@ -118,19 +126,19 @@ def answered(response: Response, seconds: float, attempts: int) -> Ending:
     )
 
 
-def broken_off(error: BaseException, seconds: float, attempts: int) -> Ending:
+def broken_off(error: BaseException, model_id: str, seconds: float, attempts: int) -> Ending:
     """Return how a call ended that brought no answer; what it cost is often not known.
 
     Parameters
     ----------
-    error
-        What ended it.
+    error, model_id
+        What ended it, and who was asked.
     seconds, attempts
         How long it took, and how often it was sent.
 
     Examples
     --------
-    >>> ending = broken_off(KeyboardInterrupt(), 1.5, 1)
+    >>> ending = broken_off(KeyboardInterrupt(), "claude-opus-5-5", 1.5, 1)
     >>> ending.outcome, ending.dollars
     ('interrupted', None)
     """
@@ -148,7 +156,7 @@ def broken_off(error: BaseException, seconds: float, attempts: int) -> Ending:
     kinds = ((Refused, "refused"), (Truncated, "truncated"), (Interrupted, "interrupted"))
     outcome = next((name for kind, name in kinds if isinstance(error, kind)), "unreadable")
     if isinstance(error.response, Response):
-        whole = answered(error.response, seconds, attempts)
+        whole = answered(error.response, model_id, seconds, attempts)
         return replace(whole, outcome=outcome, error=said)
     # One that was stopped while it waited for its turn was not sent.
     dollars = None if getattr(error, "may_have_been_billed", True) else 0.0

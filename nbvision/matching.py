@@ -180,7 +180,11 @@ def match_boxes(own: Iterable[Box], others: Iterable[Box], *, at_least: float = 
     given: list[object] = [*mine, *theirs]
     for box in given:
         if not isinstance(box, Box):
-            raise RequestError(f"boxes hold {box!r}"[:200], limit="nv.Box values")
+            raise RequestError(
+                f"boxes hold {box!r}"[:200],
+                limit="nv.Box values",
+                cure='points have no overlap: locate with kind="boxes"',
+            )
     found = paired(mine, theirs, at_least=at_least)
     rows = [
         BoxPair(box, theirs[found[number][0]], found[number][1])

@@ -193,6 +193,7 @@ def _by_name() -> dict[str, Platform]:
     practice = replace(
         known["anthropic"],
         name="practice",
+        source_types=known["anthropic"].source_types - {"url"},  # it fetches nothing
         title="The practice server",
         model_ids="any",
         batches=False,

@@ -27,6 +27,7 @@ from nbvision.geometry import (
     resized_size,
     visual_tokens,
 )
+from nbvision.given import seen_image
 from nbvision.images import SourceImage, open_image
 from nbvision.markup import bundle, plain, rich, table
 from nbvision.platforms import Platform
@@ -160,9 +161,9 @@ def prove(
     Parameters
     ----------
     image
-        Anything `open_image` takes. Where the original has more bytes than the platform takes,
-        or came turned or cropped, a flat picture of its size stands for it: counters look at
-        sizes alone.
+        Anything `describe` takes but a remote picture. Where the original has more bytes than
+        the platform takes, or came turned or cropped, a flat picture of its size stands for it:
+        counters look at sizes alone.
     model
         A model id, or several; by default the one that is connected.
     backend
@@ -185,7 +186,7 @@ def prove(
     """
     asked = current(backend)
     ids = _ids(model, asked)
-    source = open_image(image)
+    source = seen_image(image)
     rows: list[ProofRow] = []
     tiers: dict[str, Tier | None] = {}
     for model_id in dict.fromkeys(ids):

@@ -59,6 +59,14 @@ class UploadedImage(PreparedImage):
     held_by: str
     expires_at: datetime | None = None
 
+    def carried(self) -> PreparedImage:
+        """Return the same bytes as a picture that a request carries."""
+        return PreparedImage(self.data, self.media_type, self.fit, self.findings, self.source)
+
+    def can_be_named(self, place: str) -> bool:
+        """Whether a service of this name has it, and has it still."""
+        return self.held_by == place and not self.is_expired
+
     @property
     def is_expired(self) -> bool:
         """Whether the service has deleted it by now, by this machine's clock."""

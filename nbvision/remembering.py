@@ -216,14 +216,15 @@ class _Call:
             taken = {"budget": budget.name, "limit": budget.dollars} if budget else {}
             number = store.begin(self.intent, **taken)  # type: ignore[arg-type]
         asked_at, started, waits = datetime.now(UTC), time.monotonic(), [""]
+        model_id = self._request.model_id
         try:
             response = require_usable(ask(waits.append))
         except BaseException as error:
-            ending = broken_off(error, time.monotonic() - started, len(waits))
+            ending = broken_off(error, model_id, time.monotonic() - started, len(waits))
             _complete(store, number, ending)
             raise
         seconds = time.monotonic() - started
-        _complete(store, number, answered(response, seconds, len(waits)))
+        _complete(store, number, answered(response, model_id, seconds, len(waits)))
         if self._keeping.replies is not None and self._fingerprint.is_known:
             _write(lambda: self._write_to_folder(response, asked_at))
         kept = number if store is self._store else None

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from nbvision.errors import RequestError
+
 __all__ = ["Spent", "count_exchange", "spent", "start_again"]
 
 
@@ -100,7 +102,8 @@ def count_exchange(who: str, model: str) -> Iterator[Note]:
         yield note
     except BaseException as error:
         # Errors that know say so; an interrupt, or an answer cut off, may have cost something.
-        if not noted and getattr(error, "may_have_been_billed", True):
+        default = not isinstance(error, RequestError)
+        if not noted and getattr(error, "may_have_been_billed", default):
             _add(who, model, Spent(broken_off=1))
         raise
 

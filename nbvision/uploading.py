@@ -21,6 +21,7 @@ from nbvision.findings import Findings
 from nbvision.given import as_list, given_image, prepare_all
 from nbvision.live import LiveText
 from nbvision.markup import bundle, one_line, table
+from nbvision.platforms import platforms
 from nbvision.preflight import require_sendable
 from nbvision.prepared import PreparedImage, side_limit_of
 from nbvision.referenced import GivenImage, StoredFile, UploadedImage, require_seen
@@ -256,8 +257,8 @@ def _shelf_of(backend: Backend) -> Shelf:
     shelf: Shelf | None = getattr(backend, "files", None)
     if shelf is None:
         raise RequestError(
-            f"{backend.name} keeps no files",
-            limit="the Anthropic API does, and the practice server",
+            f"{backend.platform.name} keeps no files",
+            limit=", ".join(place.name for place in platforms() if "file" in place.source_types),
             cure="send the pictures themselves: nv.describe(image)",
         )
     return shelf
@@ -290,7 +291,7 @@ def _anew(image: GivenImage, model: Model, side_limit: int | None) -> GivenImage
         return image
     frame = image.fit.resized
     if model.tier.fits(frame) and frame.long_edge <= (side_limit or frame.long_edge):
-        return PreparedImage(image.data, image.media_type, image.fit, image.findings, image.source)
+        return image.carried()
     return image.source
 
 

@@ -2,6 +2,7 @@
 
 import time
 import tomllib
+from dataclasses import replace
 from datetime import date
 from importlib import resources
 from typing import Any
@@ -101,8 +102,17 @@ def test_every_bedrock_profile_and_arn_finds_its_own_row(place: str) -> None:
     for model in models():
         if "bedrock" in model.platform_ids:
             plain_id = model.platform_ids["bedrock"].removeprefix("us.")
-            assert find_model(f"{place}{plain_id}") is model
-            assert find_model(f"{arn}{place}{plain_id}") is model
+            for name in (f"{place}{plain_id}", f"{arn}{place}{plain_id}"):
+                found = find_model(name)
+                is_regional = place not in {"", "global."}
+                assert (found is model) is not is_regional
+                assert replace(found, price=None, long_price=None) == replace(
+                    model, price=None, long_price=None
+                )
+                if model.price and is_regional:  # regional profiles cost 10 % more
+                    assert found.price
+                    assert found.price.input == pytest.approx(1.1 * model.price.input)
+                    assert found.price.output == pytest.approx(1.1 * model.price.output)
 
 
 def test_mantle_ids_are_the_api_ids_of_models_that_are_there() -> None:

@@ -28,6 +28,7 @@ import nbvision as nv
 from nbvision.errors import RequestError
 from nbvision.export import FORMS, Export
 from nbvision.inspection import prepare
+from nbvision.platforms import find_platform
 from nbvision.practice import PracticeServer
 from nbvision.prompts import BOXES_SCHEMA
 from nbvision.referenced import RemoteImage, UploadedImage
@@ -58,7 +59,9 @@ def picture(colour: str, size: tuple[int, int] = (60, 40)) -> nv.PreparedImage:
 
 def request_of(*messages: RequestMessage, **more: Any) -> Request:
     asked = nv.build_request(Image.new("RGB", (9, 9)), "x", model="claude-opus-5-5")
-    return replace(asked, messages=messages, **more)
+    # Whoever was connected by then: it is the Anthropic API's body that is exported.
+    place = find_platform("anthropic")
+    return replace(asked, messages=messages, platform=place, **more)
 
 
 def user(*blocks: Any) -> RequestMessage:

@@ -1,5 +1,6 @@
 """The magics, in a real IPython shell, against the practice server."""
 
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from pydantic import BaseModel
 from traitlets.config import Config
 
 import nbvision as nv
+from nbvision.backends.connection import BACKENDS
+from nbvision.backends.connection import SECRETS as SECRET_ARGUMENTS
 from nbvision.errors import (
     ImageNotFound,
     LimitExceeded,
@@ -24,7 +27,9 @@ from nbvision.errors import (
     UnsafeSource,
     UnsupportedImage,
 )
+from nbvision.magics.cures import in_magics
 from nbvision.magics.line import read_line, words_of
+from nbvision.magics.options import options_of
 from nbvision.magics.pictures import MOST_PICTURES
 from nbvision.spending import spent, start_again
 
@@ -135,6 +140,29 @@ def test_options_travel(shell: InteractiveShell) -> None:
     request = result(shell, f"%%ask {line}\nWhat?").request
     assert (request.model_id, request.system) == ("practice-standard", "Be brief.")
     assert (request.max_tokens, request.effort) == (1000, "low")
+
+
+def test_points_are_asked_for(shell: InteractiveShell) -> None:
+    found = result(shell, "%%locate nv.samples.shapes --kind points\nevery circle")
+    assert [spot.label for spot in found.points] == ["red circle", "red circle"]
+    assert not found.boxes
+
+
+@pytest.mark.parametrize("magic", ["describe", "compare", "locate", "ask"])
+def test_thinking_can_be_shown(shell: InteractiveShell, magic: str) -> None:
+    pictures = "img1.png img2.png" if magic == "compare" else "img1.png"
+    model = "--model claude-opus-5-5"
+    found = result(shell, f"%%{magic} {pictures} {model} --thinking summarized\nevery square")
+    reply = found.reply if magic == "locate" else found
+    assert reply.request.thinking == "summarized"
+    assert reply.thinking
+
+
+def test_thinking_is_a_setting_that_a_line_takes_back(shell: InteractiveShell) -> None:
+    shown = result(shell, "%nbvision --model claude-opus-5-5 --thinking summarized")
+    assert "--thinking summarized" in repr_of(shown)
+    assert result(shell, "%describe img1.png").request.thinking == "summarized"
+    assert result(shell, "%describe img1.png --thinking=").request.thinking is None
 
 
 def test_into_keeps_the_result_and_shows_nothing(shell: InteractiveShell) -> None:
@@ -271,6 +299,8 @@ MISTAKES = [
     ("img1.png --max-tokens many", RequestError, "--max-tokens many", ""),
     ("img1.png --max-tokens 0", RequestError, "--max-tokens 0", ""),
     ("img1.png --effort huge", RequestError, "--effort huge", ""),
+    ("img1.png --thinking all", RequestError, "--thinking all", ""),
+    ("img1.png --kind points", RequestError, "no option --kind", "%describe --help"),
     ("img1.png --into 2x", RequestError, "--into 2x", "--into found"),
     ("img1.png --into class", RequestError, "--into class", ""),
     ("img1.png --into a.b", RequestError, "--into a.b", ""),
@@ -320,6 +350,64 @@ def test_what_is_missing_is_said(shell: InteractiveShell, code: str, words: str)
         result(shell, code)
 
 
+@pytest.mark.parametrize("kind", ["spots", ""])
+def test_a_kind_is_one_of_two(shell: InteractiveShell, kind: str) -> None:
+    with pytest.raises(RequestError, match=rf"--kind {kind or '.nothing.'}") as caught:
+        result(shell, f"%%locate img1.png --kind={kind}\na door")
+    assert caught.value.limit == "boxes, points"
+    assert spent() == ()
+
+
+CURES = [
+    ("%%compare img1.png\nWhat?", "%%compare before.png after.png"),
+    ("%compare img1.png", "%%compare before.png after.png"),
+    ("%%locate img1.png img2.png\nx", "%%locate in a cell for each picture"),
+    ("%%ask img1.png --schema Plain\nWhat?", "--schema MyModel, a class"),
+    ("%describe img1.png --model claude-haiku-4-5 --thinking summarized", "leave --thinking out"),
+    ("%nbvision connect bedrock", "%nbvision connect bedrock --region us-east-1, or set"),
+    ("%nbvision connect bedrock-mantle", "%nbvision connect bedrock-mantle --region us-east-1"),
+    ("%nbvision connect foundry", "%nbvision connect foundry --resource …, or set"),
+    ("%nbvision connect ollama", "connect anthropic --base-url http://localhost:11434"),
+    ("%nbvision connect claude-opus-5-5", "%nbvision connect anthropic --model …"),
+    ("%nbvision connect practice --resource x", "%nbvision connect foundry --resource …"),
+    ("%nbvision connect bedrock --region a --model claude-opus-5-5", "--model us.anthropic."),
+    ("%nbvision --project-id x", "%nbvision connect vertex --project-id …"),
+    ("%nbvision --base-url x", "%nbvision connect anthropic --base-url …"),
+]
+
+
+@pytest.mark.parametrize(("code", "cure"), CURES)
+def test_a_cure_is_what_a_magic_takes(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, code: str, cure: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "ANTHROPIC_FOUNDRY_RESOURCE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    shell.push({"Plain": int})
+    with pytest.raises(nv.NbvisionError) as caught:
+        result(shell, code)
+    assert cure in caught.value.cure
+    assert "nv.connect(" not in caught.value.cure
+    assert "=" not in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    "cure",
+    [
+        'nv.connect("foundry", api_key=…)',
+        "make it for this model: nv.prepare(image, model='x')",
+        "keys go into api_key= or the environment",
+    ],
+)
+def test_a_cure_that_is_pythons_stays(cure: str) -> None:
+    assert in_magics(RequestError("x", cure=cure)) == cure
+
+
+def test_names_of_files_are_no_arguments() -> None:
+    error = ImageNotFound("x", cure="did you mean model=a.png?")
+    assert in_magics(error) == "did you mean model=a.png?"
+
+
 def test_patterns_are_bounded(shell: InteractiveShell, tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     for number in range(MOST_PICTURES + 1):
@@ -360,6 +448,10 @@ SECRETS = [
     "connect anthropic sk-ant-api03-secret",
     "connect bedrock --api-key=ABSKsecret",
     "--token secret",
+    "connect vertex --access-token secret",
+    "connect foundry --access_token=secret",
+    "connect foundry --API_KEY secret",
+    "connect vertex --region ya29.secret",
     "--system 'the key is sk-ant-secret'",
 ]
 
@@ -455,6 +547,33 @@ def test_connecting_by_magic(shell: InteractiveShell, monkeypatch: pytest.Monkey
     assert bedrock.name == "bedrock"
 
 
+def test_every_backend_can_be_connected_with_what_it_takes(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_FOUNDRY_API_KEY", "from-the-environment")
+    monkeypatch.setenv("ANTHROPIC_AWS_API_KEY", "from-the-environment")
+    foundry = result(shell, "%nbvision connect foundry --resource school")
+    assert "https://school.services.ai.azure.com/anthropic" in foundry.why
+    aws = result(shell, "%nbvision connect aws --region us-east-1 --workspace-id w")
+    assert aws.name == "aws"
+    url = "--base-url http://localhost:4000"
+    gateway = result(shell, f"%nbvision connect anthropic {url} --platform compatible")
+    assert gateway.platform.name == "compatible"
+
+
+def test_options_come_from_the_table_without_what_is_secret() -> None:
+    offered = {name: set(options_of(name)) for name in BACKENDS}
+    assert offered["vertex"] == {"model", "region", "project-id", "base-url"}
+    assert offered["google-cloud"] == offered["vertex"] | {"workspace-id"}
+    assert offered["practice"] == {"model"}
+    taken = (
+        set(inspect.signature(nv.connect).parameters)
+        - {"name", "words_per_second"}
+        - SECRET_ARGUMENTS
+    )
+    assert {name.replace("-", "_") for names in offered.values() for name in names} == taken
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -488,10 +607,112 @@ def completed(shell: InteractiveShell, code: str) -> list[str]:
     return [code[: each.start] + each.text for each in found]
 
 
+def kinds(shell: InteractiveShell, code: str) -> set[str]:
+    with provisionalcompleter():
+        return {each.type for each in shell.Completer.completions(code, len(code))}
+
+
 def test_models_are_offered(shell: InteractiveShell) -> None:
     assert "%%describe --model claude-opus-5-5" in completed(shell, "%%describe --model claude-op")
     assert "%describe --model=claude-opus-5-5" in completed(shell, "%describe --model=claude-op")
     assert "%nbvision --model practice-high" in completed(shell, "%nbvision --model ")
+
+
+PLACES = [
+    ("anthropic", {"api_key": "none"}, "claude-opus-5-5"),
+    ("bedrock", {"region": "us-east-1"}, "us.anthropic.claude-opus-5-5"),
+    ("bedrock-converse", {"region": "us-east-1"}, "us.anthropic.claude-opus-5-5"),
+    ("bedrock-mantle", {"region": "us-east-1", "api_key": "none"}, "anthropic.claude-opus-5-5"),
+    (
+        "vertex",
+        {"region": "global", "project_id": "p", "access_token": "none"},
+        "claude-haiku-4-5@20251001",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "model"), PLACES)
+def test_models_are_spelled_as_the_connected_place_spells_them(
+    shell: InteractiveShell, name: str, given: dict[str, str], model: str
+) -> None:
+    start = "%describe img1.png --model "
+    nv.connect(name, **given)  # type: ignore[arg-type]
+    found = [text.removeprefix(start) for text in completed(shell, start)]
+    assert model in found
+    assert "None" not in found
+    assert not [each for each in found if each.startswith("practice")]
+    if name.startswith("bedrock"):
+        assert not [each for each in found if each.startswith("claude")]
+    nv.connect("practice")
+    start = f"%nbvision connect {name} --model "
+    assert start + model in completed(shell, start)
+    assert start + "practice-high" not in completed(shell, start)
+
+
+def test_every_backend_and_its_options_are_offered(shell: InteractiveShell) -> None:
+    start = "%nbvision connect "
+    assert completed(shell, start) == [start + name for name in BACKENDS]
+    assert completed(shell, start + "goo") == [start + "google-cloud"]
+    assert completed(shell, start + "vertex --pro") == [start + "vertex --project-id"]
+    assert completed(shell, start + "foundry --re") == [start + "foundry --resource"]
+    assert completed(shell, start + "foundry ") == [
+        f"{start}foundry --{name}" for name in ("model", "base-url", "resource")
+    ]
+    assert completed(shell, start + "--work") == [start + "--workspace-id"]
+    assert completed(shell, start + "anthropic --platform c")[0].endswith(" compatible")
+    assert completed(shell, "%nbvision --th") == ["%nbvision --thinking"]
+
+
+def test_kinds_and_thinking_are_offered(shell: InteractiveShell) -> None:
+    start = "%%locate img1.png --kind "
+    assert completed(shell, start) == [start + "boxes", start + "points"]
+    assert completed(shell, "%%ask a.png --thinking=s") == ["%%ask a.png --thinking=summarized"]
+    assert completed(shell, "%%locate a.png --k") == ["%%locate a.png --kind"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("%describe --model claude", "model"),
+        ("%describe --mo", "option"),
+        ("%describe --effort ", "level"),
+        ("%%locate --kind ", "value"),
+        ("%describe my\\ photos/../img", "path"),
+        ("%describe ./", "path"),
+        ("%nbvision connect ", "backend"),
+        ("%nbvision ", "keyword"),
+        ("%describe --into ", "variable"),
+    ],
+)
+def test_what_is_offered_says_what_it_is(shell: InteractiveShell, code: str, kind: str) -> None:
+    assert kinds(shell, code) == {kind}
+
+
+def test_in_a_folder_only_its_pictures_are_offered(shell: InteractiveShell) -> None:
+    Path("photos").mkdir()
+    assert completed(shell, "%describe photos/") == ["%describe photos/"]
+    Image.new("RGB", (8, 8)).save("photos/a.png")
+    assert completed(shell, "%describe photos/") == ["%describe photos/a.png"]
+    assert completed(shell, "%describe 'photos/") == ["%describe 'photos/a.png'"]
+    assert completed(shell, '%describe "ph') == ['%describe "photos/']
+    assert completed(shell, '%describe "none') == ['%describe "none']
+
+
+def test_names_to_keep_are_offered_without_files_and_magics(shell: InteractiveShell) -> None:
+    shell.push({"kept": 1})
+    assert completed(shell, "%describe a.png --into ") == [
+        f"%describe a.png --into {name}" for name in ("reply", "kept")
+    ]
+    assert completed(shell, "%%locate a.png --into f") == ["%%locate a.png --into found"]
+    assert completed(shell, "%describe a.png --into im") == ["%describe a.png --into im"]
+
+
+def test_forms_of_answers_are_offered(shell: InteractiveShell) -> None:
+    shell.push({"Shape": Shape, "form": {"type": "object"}, "number": 3, "module": nv})
+    start = "%%ask a.png --schema "
+    assert completed(shell, start) == [start + "Shape", start + "form"]
+    assert completed(shell, start + "im") == [start + "im"]
+    assert start + "nv.Reply" in completed(shell, start + "nv.Rep")
 
 
 def test_options_and_efforts_are_offered(shell: InteractiveShell) -> None:

@@ -86,7 +86,7 @@ def test_limits_ends_and_abilities_are_laid_over_the_catalogue() -> None:
     with asked("anthropic", page(NEW, OPUS)) as (backend, place):
         table = nv.models(refresh=True, backend=backend)
         assert place.arrived[0].line.startswith("GET /v1/models?limit=1000 ")
-    model = find_model("us.anthropic.claude-opus-5-5")
+    model = find_model("global.anthropic.claude-opus-5-5")
     assert model in table
     assert (model.context_tokens, model.max_output_tokens) == (500_000, 64_000)
     assert (model.deprecated, model.retires) == (True, date(2027, 10, 1))

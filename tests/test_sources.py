@@ -13,7 +13,7 @@ from doors import asked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from wire import Answer, answer_well
+from wire import Answer, answer_well, wire
 
 import nbvision as nv
 from nbvision.backends import Backend
@@ -234,7 +234,12 @@ def test_a_remote_picture_shows_itself_as_text_without_what_may_be_a_signature()
     assert "<script>" not in shown["text/html"]
     assert "<img" not in shown["text/html"]
     chat_words = json.dumps(shown) + repr(hostile)
-    request = nv.build_request(hostile, "What is this?", model="claude-opus-5-5")
+    with PracticeServer() as server:
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key=server.token
+        )
+        request = nv.build_request(hostile, "What is this?", backend=backend)
+        backend.close()
     chat_words += json.dumps(request.abridged()) + json.dumps(request._repr_mimebundle_())
     assert "abc" not in chat_words
 
@@ -254,8 +259,16 @@ def test_where_no_addresses_or_files_are_taken_they_are_refused_with_the_cure(
 
 
 def test_the_practice_server_fetches_nothing_and_says_so(practice: Backend) -> None:
-    with pytest.raises(RequestRejected, match="fetches nothing"):
+    with pytest.raises(LimitExceeded, match="not taken there") as caught:
         nv.describe(REMOTE, backend=practice)
+    assert caught.value.cure == "fetch it here: nv.open_image(url)"
+    with PracticeServer() as server:
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key=server.token
+        )
+        with pytest.raises(RequestRejected, match="fetches nothing"):
+            nv.describe(REMOTE, backend=backend)
+        backend.close()
 
 
 def test_places_and_previews_need_a_picture_that_was_seen_here(practice: Backend) -> None:
@@ -273,7 +286,7 @@ def test_places_and_previews_need_a_picture_that_was_seen_here(practice: Backend
 
 
 def test_a_remote_picture_is_told_and_estimated_at_the_most_it_can_cost() -> None:
-    (finding,) = nv.check(REMOTE, model="claude-opus-5-5")
+    (finding,) = check_images([REMOTE], OPUS, find_platform("anthropic"))
     assert (finding.code, finding.level) == ("remote", "info")
     assert "learns the address" in finding.value
     row = nv.estimate([REMOTE, Image.new("RGB", (1000, 1000))], models="claude-opus-5-5").rows[0]
@@ -398,14 +411,34 @@ def test_the_practice_server_refuses_one_more_too(practice: Backend) -> None:
         practice.send(replace(request, messages=(message,)))
 
 
-def test_a_conversation_cannot_go_on_where_its_pictures_are_not_taken(practice: Backend) -> None:
+def test_a_conversation_goes_on_with_bytes_where_a_file_cannot_be_named(practice: Backend) -> None:
     chat = nv.Conversation(backend=practice)
     chat.ask("What is this?", nv.upload(SMALL, backend=practice))
-    bedrock = nv.connect("bedrock", region="us-east-1", api_key="x" * 20)
-    with pytest.raises(LimitExceeded, match="not taken there") as caught:
-        chat.ask("And now?", backend=bedrock)
+    with PracticeServer(words_per_second=None) as other:
+        elsewhere = nv.connect("anthropic", base_url=other.url, api_key=other.token)
+        bedrock = nv.connect(
+            "bedrock", region="us-east-1", endpoint_url=other.url, api_key=other.token
+        )
+        for backend in (practice, elsewhere, bedrock):
+            body = chat.ask("And now?", backend=backend).request.body()
+            sources = [block["source"]["type"] for block in body["messages"][0]["content"][1:2]]
+            assert sources == ["file" if backend is practice else "base64"]
+            chat.undo()
+        elsewhere.close()
+        bedrock.close()
+
+
+def test_a_conversation_cannot_go_on_where_an_address_is_not_taken(practice: Backend) -> None:
+    with wire(answer_well) as place:
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=place.url, api_key="not-a-key"
+        )
+        chat = nv.Conversation(backend=backend)
+        chat.ask("What is this?", REMOTE)
+        with pytest.raises(LimitExceeded, match="not taken there") as caught:
+            chat.ask("And now?", backend=practice)
+        backend.close()
     assert "begin a new conversation" in caught.value.cure
-    bedrock.close()
 
 
 # Large -------------------------------------------------------------------------------------------

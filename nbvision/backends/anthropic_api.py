@@ -32,7 +32,13 @@ from nbvision.backends.protocol import (
 )
 from nbvision.backends.reading import bounded, decoded, seconds_for
 from nbvision.backends.retrying import with_retries
-from nbvision.errors import BackendError, NbvisionError, NotConnected, UnreadableAnswer
+from nbvision.errors import (
+    BackendError,
+    ModelNotFound,
+    NbvisionError,
+    NotConnected,
+    UnreadableAnswer,
+)
 from nbvision.keeping import Keeping
 from nbvision.platforms import Capabilities
 from nbvision.request import Request
@@ -141,6 +147,8 @@ class AnthropicBackend:
 
     def models_page(self, after_id: str | None = None) -> object:
         """Return a page of the Models API as it came; the listing is free."""
+        if not hasattr(self._client, "models"):
+            raise ModelNotFound(f"{self.name} has no Models API")
         options = {} if after_id is None else {"after_id": after_id}
 
         def ask() -> object:

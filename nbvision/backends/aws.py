@@ -33,8 +33,6 @@ from nbvision.backends.retrying import with_retries
 from nbvision.backends.stopping import stoppable
 from nbvision.catalogue import DEFAULT_BEDROCK_MODEL
 from nbvision.errors import (
-    AccessDenied,
-    ModelNotFound,
     NbvisionError,
     NotConnected,
     RequestRejected,
@@ -156,7 +154,7 @@ class RuntimeBackend:
 
         try:
             return self._ask(count, None)
-        except (AccessDenied, ModelNotFound, RequestRejected):
+        except RequestRejected:
             return None
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nbvision.backends.anthropic_api import AnthropicBackend
@@ -19,22 +20,29 @@ from nbvision.catalogue import DEFAULT_PRACTICE_MODEL
 from nbvision.errors import NotConnected, RequestError
 from nbvision.replies_folder import OFFLINE, RepliesFolder
 
-__all__ = ["connect", "connected", "current"]
+__all__ = ["BACKENDS", "SECRETS", "connect", "connected", "current"]
 
-_SIGNED = {"region", "profile", "api_key"}
-_ACCEPTED = {
-    "anthropic": {"base_url", "api_key", "platform"},
-    "bedrock": _SIGNED | {"endpoint_url"},
-    "bedrock-converse": _SIGNED | {"endpoint_url"},
-    "bedrock-messages": _SIGNED | {"base_url"},
-    "bedrock-mantle": _SIGNED | {"base_url"},
-    "vertex": {"region", "project_id", "access_token", "base_url"},
-    "google-cloud": {"region", "project_id", "workspace_id", "access_token", "base_url"},
-    "foundry": {"resource", "api_key", "access_token", "base_url"},
-    "aws": _SIGNED | {"workspace_id", "base_url"},
-    "practice": {"words_per_second"},
-}
-_NAMES = tuple(_ACCEPTED)
+_SIGNED = frozenset({"region", "profile", "api_key"})
+# Who can answer, and what each takes besides a model.
+BACKENDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "anthropic": frozenset({"base_url", "api_key", "platform"}),
+        "bedrock": _SIGNED | {"endpoint_url"},
+        "bedrock-converse": _SIGNED | {"endpoint_url"},
+        "bedrock-messages": _SIGNED | {"base_url"},
+        "bedrock-mantle": _SIGNED | {"base_url"},
+        "vertex": frozenset({"region", "project_id", "access_token", "base_url"}),
+        "google-cloud": frozenset(
+            {"region", "project_id", "workspace_id", "access_token", "base_url"}
+        ),
+        "foundry": frozenset({"resource", "api_key", "access_token", "base_url"}),
+        "aws": _SIGNED | {"workspace_id", "base_url"},
+        "practice": frozenset({"words_per_second"}),
+    }
+)
+# What must not be kept where a line of code is kept.
+SECRETS = frozenset({"api_key", "access_token"})
+_NAMES = tuple(BACKENDS)
 # Where each is made; the module, and the packages it needs, are read when it is asked for.
 _MADE_BY = {
     "anthropic": ("first_party", "anthropic_door"),
@@ -213,21 +221,21 @@ def _choose(environment: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _check(name: str, given: set[str], why: str) -> None:
-    if name not in _ACCEPTED:
+    if name not in BACKENDS:
         guess = str(name).casefold().replace("_", "-")[:40]
-        near = get_close_matches(guess, _ALSO_CALLED.keys() | _ACCEPTED.keys(), 1) or ["anthropic"]
+        near = get_close_matches(guess, _ALSO_CALLED.keys() | BACKENDS.keys(), 1) or ["anthropic"]
         cure = f"nv.connect({_ALSO_CALLED.get(near[0], repr(near[0]))})".replace("'", '"')
         if "claude" in guess:
             who = "bedrock" if "anthropic." in guess else "anthropic"
             cure = f'a model is asked for with model=: nv.connect("{who}", model=…)'
         raise NotConnected(f"no backend {name!r}"[:200], limit=", ".join(_NAMES), cure=cure)
-    if misplaced := sorted(given - _ACCEPTED[name]):
-        fitting = [other for other in _NAMES if given <= _ACCEPTED[other]][:_MOST_NAMED]
+    if misplaced := sorted(given - BACKENDS[name]):
+        fitting = [other for other in _NAMES if given <= BACKENDS[other]][:_MOST_NAMED]
         named = " or ".join(f'nv.connect("{other}", {misplaced[0]}=…)' for other in fitting)
         raise NotConnected(
             f"{misplaced[0]}= means nothing to {name}"
             + (f", {why.partition(';')[0]}" if why else ""),
-            limit=f"{name} takes model, {', '.join(sorted(_ACCEPTED[name]))}",
+            limit=f"{name} takes model, {', '.join(sorted(BACKENDS[name]))}",
             cure=named or "leave out what belongs to another backend",
         )
 

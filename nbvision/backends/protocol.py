@@ -96,7 +96,9 @@ class StopSignal:
             If somebody has.
         """
         if self.is_set:
-            raise Interrupted("stopped before the answer began")
+            error = Interrupted("stopped before the answer began")
+            error.may_have_been_billed = False
+            raise error
 
 
 class EventStream:

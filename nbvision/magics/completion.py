@@ -2,31 +2,60 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from nbvision.backends import connected
+from nbvision.backends.connection import BACKENDS
+from nbvision.backends.door import id_at
 from nbvision.catalogue import known_models
+from nbvision.magics.options import OPTIONS, PLACE, SETTINGS, VALUES, options_of
+from nbvision.magics.pictures import public_names
+from nbvision.platforms import find_platform
 from nbvision.widgets.folder import SUFFIXES, natural_key
 
-__all__ = ["Completion", "offers"]
+__all__ = ["Completion", "Offer", "offers"]
 
 _MAGIC = re.compile(r"\s*%{1,2}(\w+)\s")
 _MOST_ENTRIES = 2000
-_PLACES = ("anthropic", "bedrock", "practice")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the word before the cursor can become.
+
+    Attributes
+    ----------
+    fragment
+        The part of it that is replaced.
+    kind
+        What is offered: a model, an option, a path.
+    found
+        The texts, in their order.
+    is_all
+        Whether nothing of anybody else's fits here.
+    """
+
+    fragment: str = ""
+    kind: str = ""
+    found: tuple[str, ...] = ()
+    is_all: bool = False
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What a shell is told: it asks others where it is told nothing, so the word stays."""
+        return self.found or ((self.fragment,) if self.is_all and self.fragment else ())
 
 
 class Completion:
     """Offers completions to a shell."""
 
-    def __init__(
-        self, shell: Any, options: Mapping[str, Sequence[str]], efforts: Sequence[str]
-    ) -> None:
+    def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._options = options
-        self._efforts = efforts
         self._matcher: Callable[[Any], Any] | None = None
 
     def add(self) -> None:
@@ -35,15 +64,13 @@ class Completion:
 
         @context_matcher(identifier="nbvision")  # type: ignore[untyped-decorator]
         def matcher(context: Any) -> Any:
-            fragment, found, is_all = offers(
-                context.text_until_cursor, self._options, self._efforts
-            )
+            offer = offers(context.text_until_cursor, self._shell.user_ns)
             return {
-                "completions": [SimpleCompletion(text) for text in found],
-                "matched_fragment": fragment,
+                "completions": [SimpleCompletion(text, type=offer.kind) for text in offer.shown],
+                "matched_fragment": offer.fragment,
                 "ordered": True,
                 # Names of variables are offered by others; files are offered here.
-                "suppress": bool(found) if is_all else {"IPCompleter.file_matcher"},
+                "suppress": bool(offer.shown) if offer.is_all else {"IPCompleter.file_matcher"},
             }
 
         self._matcher = matcher
@@ -55,36 +82,44 @@ class Completion:
             self._shell.Completer.custom_matchers.remove(self._matcher)
 
 
-def offers(
-    text: str, options: Mapping[str, Sequence[str]], efforts: Sequence[str]
-) -> tuple[str, list[str], bool]:
-    """Return the fragment before the cursor, what it can become, and whether that is all.
+def offers(text: str, variables: Mapping[str, Any]) -> Offer:
+    """Return what the word before the cursor can become.
+
+    Parameters
+    ----------
+    text
+        The line up to the cursor.
+    variables
+        The notebook's.
 
     Examples
     --------
-    >>> offers("%%describe --mo", {"describe": ["model", "effort"]}, [])
-    ('--mo', ['--model'], True)
+    >>> offers("%%describe --mo", {})
+    Offer(fragment='--mo', kind='option', found=('--model',), is_all=True)
     """
     magic = _MAGIC.match(text)
-    if magic is None or magic[1] not in options:
-        return "", [], False
+    if magic is None or magic[1] not in OPTIONS:
+        return Offer()
     line = text[magic.end() :]
     fragment = _last(line)
     before = line[: len(line) - len(fragment)].split()
     option, equals, value = fragment.partition("=")
+    if not equals and before and "=" not in before[-1] and not fragment.startswith("--"):
+        option, equals, value = before[-1], " ", fragment
     if equals and option.startswith("--"):
-        found = _values(option, efforts)
-        return value, [each for each in found if each.startswith(value)], True
-    if before and before[-1].startswith("--") and "=" not in before[-1]:
-        found = _values(before[-1], efforts)
-        return fragment, [each for each in found if each.startswith(fragment)], bool(found)
-    if fragment.startswith("-"):
-        names = (f"--{name}" for name in options[magic[1]])
-        return fragment, [name for name in names if name.startswith(fragment)], True
+        return _values(option[2:], value, magic[1], before, variables)
     if magic[1] == "nbvision":
-        verbs = _PLACES if "connect" in before else ("connect", "reset", "help")
-        return fragment, [verb for verb in verbs if verb.startswith(fragment)], True
-    return fragment, list(_pictures(fragment)), False
+        return _settings(fragment, before)
+    if fragment.startswith("-"):
+        return _offer(fragment, "option", (f"--{name}" for name in OPTIONS[magic[1]]))
+    # The names that others offer have neither: they would follow the last "/".
+    is_path = fragment[:1] in {'"', "'"} or "/" in fragment or os.sep in fragment
+    return Offer(fragment, "path", tuple(_pictures(fragment)), is_path)
+
+
+def _offer(fragment: str, kind: str, texts: Iterable[str]) -> Offer:
+    found = dict.fromkeys(text for text in texts if text.startswith(fragment))
+    return Offer(fragment, kind, tuple(found), is_all=True)
 
 
 def _last(line: str) -> str:
@@ -101,14 +136,73 @@ def _last(line: str) -> str:
     return line[start:]
 
 
-def _values(option: str, efforts: Sequence[str]) -> list[str]:
-    if option == "--model":
-        backend = connected()
-        own = [backend.model] if backend is not None else []
-        place = "bedrock" if backend is not None and backend.name == "bedrock" else ""
-        ids = [model.platform_ids.get(place, model.id) for model in known_models()]
-        return list(dict.fromkeys([*own, *ids]))
-    return list(efforts) if option == "--effort" else []
+def _settings(fragment: str, before: Sequence[str]) -> Offer:
+    """Return what ``%nbvision`` takes: verbs, then who to connect, then that one's options."""
+    if "connect" not in before:
+        if fragment.startswith("-"):
+            return _offer(fragment, "option", (f"--{name}" for name in SETTINGS))
+        return _offer(fragment, "keyword", ("connect", "reset", "help"))
+    named = _named(before)
+    if not named and not fragment.startswith("-"):
+        return _offer(fragment, "backend", BACKENDS)
+    known = options_of(named) if named else PLACE
+    return _offer(fragment, "option", (f"--{name}" for name in known))
+
+
+def _named(before: Sequence[str]) -> str:
+    """Return the backend that a line connects, if it names one."""
+    after = before[before.index("connect") + 1 :] if "connect" in before else []
+    return next((word for word in after if word in BACKENDS), "")
+
+
+def _values(
+    option: str, fragment: str, magic: str, before: Sequence[str], variables: Mapping[str, Any]
+) -> Offer:
+    if option == "model":
+        return _offer(fragment, "model", _models(_named(before) if magic == "nbvision" else ""))
+    if option == "into":
+        usual = "found" if magic == "locate" else "reply"
+        return _offer(fragment, "variable", [usual, *_names(variables, _is_kept)])
+    if option == "schema":
+        # What follows a dot is offered by others.
+        found = _offer(fragment, "variable", _names(variables, _is_schema))
+        return Offer(fragment) if "." in fragment else found
+    kind = "level" if option == "effort" else "value"
+    return _offer(fragment, kind, VALUES.get(option, ()))
+
+
+def _is_kept(value: object) -> bool:
+    """Whether a result may be kept in place of this: modules stay."""
+    return not isinstance(value, ModuleType)
+
+
+def _is_schema(value: object) -> bool:
+    """Whether this can be the form of an answer: a JSON schema, or a class."""
+    return isinstance(value, Mapping | type)
+
+
+def _names(variables: Mapping[str, Any], fits: Callable[[object], bool]) -> list[str]:
+    return [name for name in public_names(variables) if fits(variables[name])]
+
+
+def _models(named: str) -> list[str]:
+    """Return model ids as they are spelled by who is named, else by who is connected."""
+    backend = connected()
+    if named and (backend is None or backend.name != named):
+        own, name = [], named
+        here = "api" if named == "practice" else find_platform(named).model_ids
+    elif backend is not None:
+        own, name, here = [backend.model], backend.name, backend.platform.model_ids
+    else:
+        own, name, here = [], "practice", "api"
+    known = sorted(known_models(), key=lambda model: bool(model.deprecated))
+    return own + [
+        spelled
+        for model in known
+        # What is not offered at this place has no spelling.
+        if (spelled := id_at(model, here)) is not None
+        and (name == "practice" or not model.id.startswith("practice-"))
+    ]
 
 
 def _pictures(fragment: str) -> Iterator[str]:

@@ -9,10 +9,13 @@ from types import ModuleType
 from typing import Any
 
 from nbvision.backends import connect
+from nbvision.backends.connection import BACKENDS
 from nbvision.calls import ask, compare, describe, locate
-from nbvision.errors import RequestError
+from nbvision.errors import NbvisionError, RequestError
 from nbvision.magics.completion import Completion
+from nbvision.magics.cures import in_magics
 from nbvision.magics.line import Line, Word, read_line, whole_number
+from nbvision.magics.options import OPTIONS, PLACE, SETTINGS, VALUES, options_of
 from nbvision.magics.pictures import pictures_of, value_of
 from nbvision.magics.status import Settings, Status, status_of
 from nbvision.markup import bundle, one_line
@@ -20,22 +23,11 @@ from nbvision.spending import start_again
 
 __all__ = ["load", "unload"]
 
-EFFORTS = ("low", "medium", "high", "xhigh", "max")
-_SETTINGS = ("model", "system", "max-tokens", "effort")
-_PLACE = ("model", "region", "profile", "base-url", "endpoint-url")
-OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "describe": (*_SETTINGS, "into"),
-    "compare": (*_SETTINGS, "into"),
-    "locate": (*_SETTINGS, "into"),
-    "ask": (*_SETTINGS, "into", "schema"),
-    "nbvision": (*_SETTINGS, *_PLACE[1:]),
-}
-
 _LINE_HELP = """
     pictures    a path, a pattern in quotes if it has spaces ("my photos/*.jpg"), an address,
                 or a variable: photo, photos[:3], picker.images, nv.samples.shapes
                 $photo is always the variable, "photo" always the file
-    --model, --system, --max-tokens, --effort
+    --model, --system, --max-tokens, --effort, --thinking summarized
                 as in the function; for all magics of this kernel: %nbvision --model …
     --into NAME keeps the result under this name, and shows nothing, as an assignment does
 """
@@ -58,7 +50,12 @@ _HELP = {
 
     %%locate photo.jpg --into found
     every window
-{_LINE_HELP}""",
+
+    %%locate photo.jpg --kind points
+    the tip of every pencil
+{_LINE_HELP}    --kind boxes, --kind points
+                what is asked for; boxes where it is left out
+""",
     "ask": f"""Ask anything about pictures: the cell holds the question.
 
     %%ask invoice.png --schema Invoice --into reply
@@ -74,10 +71,12 @@ _HELP = {
     %nbvision connect practice                    chooses who answers, as nv.connect does
     %nbvision connect anthropic --model claude-opus-5-5
     %nbvision connect bedrock --region us-east-1 --profile work
+    %nbvision connect vertex --project-id my-project
     %nbvision reset                               no settings, and the count begins at nothing
 
-    A key never stands on a line: notebooks keep cells. Set ANTHROPIC_API_KEY before the
-    kernel starts.
+    Whom it can connect, with what: Tab after "connect", and after a name and "--".
+    A key or token never stands on a line: notebooks keep cells. Set ANTHROPIC_API_KEY, or the
+    variable of another backend, before the kernel starts.
 """,
 }
 
@@ -101,7 +100,7 @@ class Magics:
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self.settings = Settings()
-        self.completion = Completion(shell, OPTIONS, EFFORTS)
+        self.completion = Completion(shell)
         self.replaced: list[tuple[str, str, Any]] = []
 
     def describe(self, line: str, cell: str | None = None) -> Any:
@@ -150,17 +149,18 @@ class Magics:
         read = read_line(line, magic, OPTIONS[name])
         variables = self.shell.user_ns
         into = _name_for(read.options, variables)
-        schema = _schema(read.options, variables)
+        own = _own(name, read.options, variables)
         settings = _settings(read.options, self.settings)
         prompt = _prompt(name, cell, read)
         pictures = pictures_of(read.words, variables)
         if not pictures:
             raise RequestError(f"no picture after {magic}", cure=f"{magic} photo.jpg")
-        result = _call(name, pictures, prompt, schema)(
+        result = _call(name, pictures, prompt, own)(
             model=settings.model,
             system=settings.system,
             max_tokens=settings.max_tokens,
             effort=settings.effort,
+            thinking=settings.thinking,
         )
         if into is None:
             return result
@@ -211,10 +211,14 @@ def _registered(shell: Any, kind: str) -> dict[str, Any]:
 
 
 def _described(method: Callable[..., Any], words: str) -> Callable[..., Any]:
-    """Return a function whose help is this: methods carry no words of their own."""
+    """Return a function whose help is this, and whose errors advise what a line can say."""
 
     def magic(line: str, cell: str | None = None) -> Any:
-        return method(line) if cell is None else method(line, cell)
+        try:
+            return method(line) if cell is None else method(line, cell)
+        except NbvisionError as error:
+            error.cure = in_magics(error)
+            raise
 
     magic.__doc__ = words
     magic.__name__ = method.__name__
@@ -236,10 +240,11 @@ def _connected(names: list[str], options: Mapping[str, str]) -> Any:
             limit="one name",
             cure="%nbvision connect practice",
         )
-    if misplaced := sorted(options.keys() - set(_PLACE)):
+    taken = options_of(names[0]) if names and names[0] in BACKENDS else PLACE
+    if misplaced := sorted(options.keys() - set(PLACE)):
         raise RequestError(
             f"connect --{misplaced[0]}",
-            limit=", ".join(f"--{name}" for name in _PLACE),
+            limit=", ".join(f"--{name}" for name in taken),
             cure=f"%nbvision --{misplaced[0]} … in a line of its own",
         )
     given: dict[str, Any] = {name.replace("-", "_"): value for name, value in options.items()}
@@ -247,25 +252,38 @@ def _connected(names: list[str], options: Mapping[str, str]) -> Any:
 
 
 def _refuse_places(options: Mapping[str, str]) -> None:
-    if places := sorted(options.keys() & set(_PLACE[1:])):
+    if places := sorted(options.keys() & set(PLACE[1:])):
+        backend = next(name for name in BACKENDS if places[0] in options_of(name))
         raise RequestError(
-            f"--{places[0]} without connect", cure=f"%nbvision connect bedrock --{places[0]} …"
+            f"--{places[0]} without connect", cure=f"%nbvision connect {backend} --{places[0]} …"
         )
 
 
 def _settings(options: Mapping[str, str], settings: Settings) -> Settings:
     """Return the settings with what a line says; an empty value takes one back."""
-    effort = options.get("effort")
-    if effort and effort not in EFFORTS:
-        raise RequestError(f"--effort {one_line(effort)[:60]}", limit=", ".join(EFFORTS))
+    for name in ("effort", "thinking"):
+        if options.get(name):
+            _require_value(name, options[name])
     given: dict[str, Any] = {
-        name.replace("-", "_"): value or None
-        for name, value in options.items()
-        if name in _SETTINGS
+        name.replace("-", "_"): value or None for name, value in options.items() if name in SETTINGS
     }
     if given.get("max_tokens"):
         given["max_tokens"] = whole_number("--max-tokens", given["max_tokens"])
     return replace(settings, **given)
+
+
+def _require_value(name: str, value: str) -> None:
+    if value not in VALUES[name]:
+        shown = one_line(value, empty="(nothing)")[:60]
+        raise RequestError(f"--{name} {shown}", limit=", ".join(VALUES[name]))
+
+
+def _own(name: str, options: Mapping[str, str], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that only this magic's function takes."""
+    if "kind" in options:
+        _require_value("kind", options["kind"])
+        return {"kind": options["kind"]}
+    return {"schema": _schema(options, variables)} if name == "ask" else {}
 
 
 def _name_for(options: Mapping[str, str], variables: Mapping[str, Any]) -> str | None:
@@ -317,12 +335,14 @@ def _spelled(word: Word) -> str:
     return word.text if word.quoted_at is None else f'"{word.text}"'
 
 
-def _call(name: str, pictures: list[Any], prompt: str | None, schema: Any) -> Callable[..., Any]:
+def _call(
+    name: str, pictures: list[Any], prompt: str | None, own: Mapping[str, Any]
+) -> Callable[..., Any]:
     images = pictures[0] if len(pictures) == 1 else pictures
     if name == "describe":
         return lambda **how: describe(images, prompt, **how)
     if name == "compare":
         return lambda **how: compare(pictures, prompt, **how)
     if name == "locate":
-        return lambda **how: locate(images, prompt or "", **how)
-    return lambda **how: ask(images, prompt or "", schema=schema, **how)
+        return lambda **how: locate(images, prompt or "", **own, **how)
+    return lambda **how: ask(images, prompt or "", **own, **how)

@@ -5,14 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from nbvision.backends.connection import SECRETS
 from nbvision.errors import RequestError
 from nbvision.markup import one_line
 
 __all__ = ["Line", "Word", "read_line", "whole_number", "words_of"]
 
 _QUOTES = "\"'"
-_KEYS = re.compile(r"sk-ant-|\bABSK\w|bedrock-api-key-", re.IGNORECASE)
-_KEY_OPTIONS = {"--api-key", "--auth-token", "--key", "--token", "--secret"}
+_NEAR = 0.7  # below, "kind" is near "into"
+_KEYS = re.compile(r"sk-ant-|\bABSK\w|bedrock-api-key-|\bya29\.", re.IGNORECASE)
+_KEY_OPTIONS = {
+    *(f"--{name.replace('_', '-')}" for name in SECRETS),
+    *("--auth-token", "--key", "--token", "--secret"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,7 @@ def _value(name: str, rest: Iterator[Word]) -> str:
 def _known(name: str, magic: str, known: Sequence[str]) -> str:
     if name[2:] in known:
         return name[2:]
-    near = get_close_matches(name.casefold().replace("_", "-")[2:], known, 1, 0.5)
+    near = get_close_matches(name.casefold().replace("_", "-")[2:], known, 1, _NEAR)
     raise RequestError(
         f"{magic} has no option {_shown(name)}",
         limit=", ".join(f"--{option}" for option in known),
@@ -162,13 +167,14 @@ def _known(name: str, magic: str, known: Sequence[str]) -> str:
 
 
 def _refuse_keys(line: str) -> None:
-    has_option = any(part.partition("=")[0].lower() in _KEY_OPTIONS for part in line.split())
-    if has_option or _KEYS.search(line):
+    names = {part.partition("=")[0].lower().replace("_", "-") for part in line.split()}
+    if names & _KEY_OPTIONS or _KEYS.search(line):
         raise RequestError(
             "a key on the line of a magic",
             limit="none: notebooks, histories and their copies keep cells",
-            cure="set ANTHROPIC_API_KEY before the kernel starts; if a key stood here, "
-            "delete the cell and make a new key",
+            cure="set ANTHROPIC_API_KEY, or the variable of another backend, before the kernel "
+            'starts; a token is given in Python, by a function: nv.connect("vertex", '
+            "access_token=…); if a key stood here, delete the cell and make a new key",
         )
 
 

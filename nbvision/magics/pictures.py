@@ -27,7 +27,7 @@ from nbvision.magics.line import Word
 from nbvision.markup import one_line
 from nbvision.widgets.folder import SUFFIXES, natural_key
 
-__all__ = ["pictures_of", "value_of"]
+__all__ = ["pictures_of", "public_names", "value_of"]
 
 MOST_PICTURES = 600  # more than the largest request takes
 _MOST_MATCHES = 100_000
@@ -88,9 +88,23 @@ def value_of(name: str, variables: Mapping[str, Any]) -> Any:
     value = _look_up(name, variables)
     if value is _MISSING:
         raise RequestError(
-            f"no variable {_shown(name)}", cure=_near(name, _public(variables)) or "check its name"
+            f"no variable {_shown(name)}",
+            cure=_near(name, public_names(variables)) or "check its name",
         )
     return value
+
+
+def public_names(variables: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names that the user gave.
+
+    Examples
+    --------
+    >>> list(public_names({"photo": 1, "_": 2, "In": 3}))
+    ['photo']
+    """
+    # IPython puts some names of its own among the user's.
+    own = {"In", "Out", "get_ipython", "exit", "quit", "open"}
+    return (name for name in tuple(variables) if not name.startswith("_") and name not in own)
 
 
 def _pictures(word: Word, variables: Mapping[str, Any]) -> list[Any]:
@@ -221,19 +235,13 @@ def _nothing(word: Word, variables: Mapping[str, Any]) -> ImageNotFound:
     if names and names[1] in variables:
         rest = _shown(word.text[names.end(1) :].lstrip("."))
         what = f"{names[1]} has no {rest}, nor is there such a file"
-    known = [*(_public(variables) if names else ()), *_files_beside(word.text)]
+    known = [*(public_names(variables) if names else ()), *_files_beside(word.text)]
     return ImageNotFound(what, cure=_near(word.text, known) or f"check the name; {_here()}")
 
 
 def _near(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, list(islice(known, _MOST_COMPARED)), 1, 0.7)
     return f"did you mean {_shown(near[0])}?" if near else ""
-
-
-def _public(variables: Mapping[str, Any]) -> Iterator[str]:
-    # IPython puts some names of its own among the user's.
-    own = {"In", "Out", "get_ipython", "exit", "quit", "open"}
-    return (name for name in tuple(variables) if not name.startswith("_") and name not in own)
 
 
 def _files_beside(text: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ class Settings:
     system: str | None = None
     max_tokens: int | None = None
     effort: str | None = None
+    thinking: str | None = None
 
     def __str__(self) -> str:
         given = [

@@ -50,8 +50,8 @@ _AWS_PLACE = re.compile(r"^(?:(?P<profile>[a-z]{2,6}(?:-gov)?)\.)?anthropic\.")
 _STAND_INS = "practice"
 _SPELLINGS = {
     "api": re.compile(r"claude-[a-z0-9-]+"),
-    # Models before 4.7 are on the older address only.
-    "mantle": re.compile(r"anthropic\.claude-[a-z]+-(?:4-[789]|[5-9])(?:-\d{1,2})?"),
+    # Of models before 4.7 only Haiku 4.5 is not on the older address alone.
+    "mantle": re.compile(r"anthropic\.claude-(?:haiku-4-5|[a-z]+-(?:4-[789]|[5-9])(?:-\d{1,2})?)"),
     "vertex": re.compile(r"claude-(?!.*-\d{8})[a-z0-9-]+(?:@\d{8})?"),
 }
 

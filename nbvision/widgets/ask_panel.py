@@ -15,8 +15,8 @@ from nbvision.draw import LARGEST_SHOWN
 from nbvision.errors import NbvisionError, RequestError, UnreadableAnswer
 from nbvision.estimating import EstimateRow
 from nbvision.geometry import Box, Fit
-from nbvision.given import as_list
-from nbvision.images import SourceImage, open_image
+from nbvision.given import as_list, seen_image
+from nbvision.images import SourceImage
 from nbvision.inspection import asked_of, check, estimate
 from nbvision.markup import bundle, escape, plain, rich
 from nbvision.prompts import COMPARE, DESCRIBE, locate_prompt
@@ -46,8 +46,8 @@ class AskPanel(Asks):
     Parameters
     ----------
     images
-        One picture or several, each anything `open_image` takes; or an `ImagePicker` or
-        `PreviewPanel`, whose `images` are then followed.
+        One picture or several, each anything `describe` takes but a remote picture; or an
+        `ImagePicker` or `PreviewPanel`, whose `images` are then followed.
     prompt
         The words; for ``task="locate"`` what to find. Empty for the task's own.
     task
@@ -333,7 +333,7 @@ class AskPanel(Asks):
     @validate("images")
     def _opened(self, proposal: Any) -> list[SourceImage]:
         given = proposal["value"]
-        return [open_image(image) for image in as_list(given)] if given else []
+        return [seen_image(image) for image in as_list(given)] if given else []
 
     @validate("task", "effort")
     def _known(self, proposal: Any) -> str:

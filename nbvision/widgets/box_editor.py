@@ -9,7 +9,7 @@ from nbvision.detections import Detections
 from nbvision.draw import figure_bytes, overlay_figure, shrunk
 from nbvision.errors import NbvisionError, RequestError
 from nbvision.geometry import Box, Point
-from nbvision.images import open_image
+from nbvision.given import seen_image
 from nbvision.markup import bundle, figure, image_tag, one_line, rich, table
 from nbvision.matching import Matches, match_boxes
 from nbvision.source_image import SourceImage
@@ -37,8 +37,8 @@ class BoxEditor(Panel):
     Parameters
     ----------
     image
-        Anything `open_image` takes. Or `Detections`: then its picture, its boxes and points to
-        begin with unless others are given, and its boxes to measure against.
+        Anything `describe` takes but a remote picture. Or `Detections`: then its picture, its
+        boxes and points to begin with unless others are given, and its boxes to measure against.
     boxes, points
         What to begin with; ``boxes=()`` leaves even the picture of `Detections` clean.
     against
@@ -92,9 +92,9 @@ class BoxEditor(Panel):
         if isinstance(image, Detections):
             boxes = image.boxes if boxes is None else boxes
             points = image.points if points is None else points
-            against = image if against is None else against
+            against = image.boxes if against is None else against
             image = image.image
-        self.image: SourceImage = open_image(image)
+        self.image: SourceImage = seen_image(image)
         self._against = only_boxes(against or ())
         self._labels = tuple(str(label) for label in labels)
         self._frame = Frame(*self.image.region)

@@ -10,7 +10,8 @@ from nbvision.backends import Backend, connected, current
 from nbvision.catalogue import DEFAULT_MODEL, find_model
 from nbvision.errors import NbvisionError, RequestError
 from nbvision.geometry import Box, Fit
-from nbvision.images import SourceImage, open_image
+from nbvision.given import seen_image
+from nbvision.images import SourceImage
 from nbvision.markup import bundle, plain
 from nbvision.platforms import find_platform
 from nbvision.preflight import check_images
@@ -54,7 +55,7 @@ class PreviewPanel(Panel):
     Parameters
     ----------
     image
-        Anything `open_image` takes; None for a panel that is filled later.
+        Anything `describe` takes but a remote picture; None for a panel that is filled later.
     model
         Whose resolution tier and price count; by default the backend's.
     backend
@@ -112,7 +113,7 @@ class PreviewPanel(Panel):
         self._error: dict[str, Any] | None = None
         self._error_turn = 0
         self._is_fixing = self._is_seen = False
-        opened = None if image is None else open_image(image)
+        opened = None if image is None else seen_image(image)
         chosen, given = self._named(model), as_boxes(boxes)
         super().__init__(inside=inside)
         self._made = Preparing(
@@ -391,7 +392,7 @@ class PreviewPanel(Panel):
     def _opened(self, value: object) -> SourceImage | None:
         """Open what was set; what cannot be opened is told here too, and changes nothing."""
         try:
-            return None if value is None else open_image(value)
+            return None if value is None else seen_image(value)
         except NbvisionError as error:
             with self._lock:
                 self._fail(error)

@@ -43,8 +43,8 @@ axes.legend(frameon=False)
 nv.open_image(figure)
 
 # %% [markdown]
-# Tokens become money by the model's price. `estimate` adds the words, and asks the service's
-# own counter if the connected backend has one.
+# Tokens become money by the model's price. `estimate` adds the words; the connected service
+# counts them for its own model, and for the others they are estimated.
 
 # %%
 nv.estimate(page, "What does the table say?", models=["claude-haiku-4-5", "claude-opus-5-5"])

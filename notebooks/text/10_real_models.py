@@ -60,10 +60,11 @@ reply.model, reply.usage, len(reply.boxes)
 # %% [markdown]
 # ## What it costs, before it costs
 #
-# Nothing is sent for this table.
+# Nothing is sent for this table; with `count=True` the connected service counts for its model.
 
 # %%
-nv.estimate(nv.samples.photo, models=["claude-haiku-4-5", "claude-sonnet-5-5", "claude-opus-5-5"])
+ids = ["claude-haiku-4-5", "claude-sonnet-5-5", "claude-opus-5-5"]
+nv.estimate(nv.samples.photo, models=ids, count=False)
 
 # %% [markdown]
 # ## When it says no
@@ -91,17 +92,22 @@ nv.connect("practice").capabilities
 # %% [markdown]
 # ## Many at once, without waiting for each
 #
-# A notebook runs an event loop, so a cell may `await`. Every call of `nbvision` can be awaited
-# as it is: `nv.to_thread` runs it beside the loop, no more than 16 at a time, and gives back
-# what the plain call gives. *How long will three pictures take, compared with one?*
+# A notebook runs an event loop, so a cell may `await`. `nv.to_thread` runs any call of `nbvision`
+# beside the loop, no more than 16 at a time, and gives back what the plain call gives. *How long
+# will three pictures take, compared with one?*
 
 # %%
 import asyncio
+import time
 
 nv.connect("practice")
 samples = [nv.samples.photo, nv.samples.shapes, nv.samples.page]
-replies = await asyncio.gather(*(nv.to_thread(nv.describe, sample) for sample in samples))
-[reply.request.images[0].fit.resized for reply in replies]
+started = time.perf_counter()
+await asyncio.gather(*(nv.to_thread(nv.describe, sample) for sample in samples))
+together = time.perf_counter() - started
+[nv.describe(sample) for sample in samples]
+one_by_one = time.perf_counter() - started - together
+f"together in {together / one_by_one:.0%} of the time"
 
 # %% [markdown]
 # A task that is cancelled, or runs out of time, stops its call: nothing more is sent, and the

@@ -67,14 +67,15 @@ nv.describe(page)
 # ## A picture at an address
 #
 # `nv.open_image("https://…")` fetches it from here. With `nv.remote_image` the service fetches
-# it: nothing is sent now, the service learns the address, and nobody here sees the picture.
+# it: the service learns the address, and nobody here sees the picture. The Anthropic API does
+# that; the practice server fetches nothing, and the check says so before anything is sent.
 
 # %%
 door = nv.remote_image("https://example.org/door.jpg")
 nv.check(door)
 
 # %% [markdown]
-# So there is no frame that boxes could refer to. The refusal comes before anything is sent.
+# Wherever it is fetched, there is no frame here that boxes could refer to.
 
 # %% tags=["raises-exception"]
 nv.locate(door, "the door handle")
