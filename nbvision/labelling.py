@@ -1,6 +1,6 @@
 """Where names stand on a picture, so that none of them hides what another one names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -73,8 +73,11 @@ class Page:
             return tags
         covered = np.array([place.around.xyxy for place in places])
         written = np.array([tag.field for tag in tags])
-        for row, place in enumerate(places):
-            tag = self._tag(f"{row + 1} {place.label}".strip(), place)
+        # What is longer than the picture is wide cannot be read: it is cut sooner.
+        room = max(3, int(self.shown[0] / (self.letters * _LETTER_WIDTH)) - 1)
+        labels = _drawable([f"{n} {p.label}" for n, p in enumerate(places, start=1)], room)
+        for row, (label, place) in enumerate(zip(labels, places, strict=True)):
+            tag = self._tag(label, place)
             start, end = tag.field[:2], tag.field[2:]
             hides = (covered[:, :2] < end) & (covered[:, 2:] > start)
             # What lies around a place is not hidden by its label, nor is the place itself.
@@ -89,9 +92,6 @@ class Page:
     def _tag(self, words: str, place: Place) -> Tag:
         """Lay words above a place, or below its upper edge where there is no room above."""
         (width, height), (wide, high) = self.frame, self.shown
-        # What is longer than the picture is wide cannot be read: it is cut sooner.
-        room = max(3, int(wide / (self.letters * _LETTER_WIDTH)) - 1)
-        words = _drawable(words, min(room, _LONGEST_LABEL))
         reach = len(words) * self.letters * _LETTER_WIDTH * width / wide
         tall, clear = self.letters * _LINE_HEIGHT * height / high, place.clear * height / high
         left, top = max(0.0, place.at[0]), max(0.0, place.at[1])
@@ -104,11 +104,13 @@ class Page:
         return Tag(words, at, field, runs_out, is_above, place.clear)
 
 
-def _drawable(label: str, longest: int) -> str:
-    """Return a label as the built-in font can draw it: one line, no control characters."""
+def _drawable(labels: Iterable[str], room: int) -> Iterator[str]:
+    """Yield labels as the built-in font can draw them: one line, no control characters."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
+    longest = min(room, _LONGEST_LABEL)
     known = get_font(findfont(FontProperties())).get_charmap()
-    one_line = " ".join(plain(label).split())
-    cut = one_line if len(one_line) <= longest else f"{one_line[: longest - 1]}…"
-    return "".join(c if ord(c) in known else "□" for c in cut)
+    for label in labels:
+        one_line = " ".join(plain(label).split())
+        cut = one_line if len(one_line) <= longest else f"{one_line[: longest - 1]}…"
+        yield "".join(c if ord(c) in known else "□" for c in cut)
