@@ -199,8 +199,9 @@ class Request:
 
     def __repr__(self) -> str:
         words = sum(len(b) for m in self.messages for b in m.blocks if isinstance(b, str))
+        pictures = f"{len(self.images)} image{'' if len(self.images) == 1 else 's'}"
         return (
-            f"Request({self.model_id!r}, {len(self.images)} images, {words} characters of text, "
+            f"Request({self.model_id!r}, {pictures}, {words} characters of text, "
             f"max_tokens={self.max_tokens})"
         )
 

@@ -30,7 +30,7 @@ ROWS = [
     },
     {"decoding", "export", "model_listing", "model_table", "prompt_rules", "schemas"},
     {"forms", "model_store", "source_image"},
-    {"images", "sent_frame"},
+    {"images", "labelling", "sent_frame"},
     {"prepared", "draw"},
     {"referenced"},
     {"estimating", "sent_checks", "given"},
