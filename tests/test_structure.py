@@ -27,6 +27,7 @@ ROWS = [
         "spellings",
         "spending",
         "tables",
+        "writing",
     },
     {"decoding", "export", "model_listing", "model_table", "prompt_rules", "schemas"},
     {"forms", "model_store", "source_image"},
