@@ -8,8 +8,6 @@ can be computed from the rest (the text of an answer, its usage) is not written 
 import json
 import os
 import re
-import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from nbvision.prepared import PreparedImage
 from nbvision.referenced import RemoteImage, SentImage, UploadedImage
 from nbvision.sent_frame import SentFrame
 from nbvision.turns import Turn
+from nbvision.writing import put_in_place
 
 __all__ = [
     "FORMAT",
@@ -72,7 +71,7 @@ def write_conversation(saved: SavedConversation, path: str | Path) -> Path:
         )
     try:
         target = Path(path).expanduser()
-        _put_in_place(data, Path(os.path.realpath(target)))  # a link stays one
+        put_in_place(data, target)
     except UNUSABLE as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
     else:
@@ -93,20 +92,6 @@ def shown_name(path: object) -> str:
     if not isinstance(path, str | os.PathLike):
         raise RequestError(f"path={path!r}"[:200], limit="a path: text, or a Path")
     return plain(Path(path).name)[:200]
-
-
-def _put_in_place(data: bytes, target: Path) -> None:
-    """Write a file beside its place and move it there: nobody sees half of it."""
-    beside = target.with_name(f".nbvision-{secrets.token_hex(8)}.tmp")
-    try:
-        with beside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def _as_json(saved: SavedConversation) -> bytes:

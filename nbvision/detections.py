@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Detections"]
 
+_CROPPED = ", cropped"
 _SHOWN = 680  # a notebook keeps its outputs, and its column is hardly wider
 
 
@@ -273,7 +274,7 @@ class Detections:
         words = self.in_words()
         data = self._overlay_at(_SHOWN)
         tag = image_tag(data, "image/jpeg", alt=self._alt())
-        caption = f"{self.image.source}, {self.image.size} px"
+        caption = "; ".join([f"{self._name()}, {self.image.size} px", *self._space()])
         listed = f'<div style="white-space:pre-wrap;margin:.5em 0">{escape(words)}</div>'
         markup = f"{figure(tag, caption)}{listed}{thoughts(self.reply)}{footer(self.reply)}"
         pictures = {"image/jpeg": data}
@@ -281,7 +282,27 @@ class Detections:
 
     def _alt(self) -> str:
         words = self.in_words().replace("\n", "; ")
-        return f"{self.image.source} with {self._count()}: {words}"[:1000]
+        space = "".join(f", {words}" for words in self._space())
+        return f"{self._name()} with {self._count()}{space}: {words}"[:1000]
+
+    def _is_cropped(self) -> bool:
+        return self.image.size != self.image.full_size
+
+    def _name(self) -> str:
+        if not self._is_cropped():
+            return self.image.source
+        x, y = self.image.crop_origin
+        whole = self.image.source
+        while whole.endswith(_CROPPED):  # a crop of a crop says it twice
+            whole = whole.removesuffix(_CROPPED)
+        return f"{whole}{_CROPPED} at ({x}, {y})"
+
+    def _space(self) -> list[str]:
+        """Return whose pixels the numbers are, where it is not the picture that is shown."""
+        if not self._is_cropped():
+            return []
+        kinds = [*["boxes"] * bool(self.boxes or not self.points), *["points"] * bool(self.points)]
+        return [f"{' and '.join(kinds)} in pixels of the whole picture"]
 
     def _count(self) -> str:
         counts = [f"{len(self.boxes)} box{'' if len(self.boxes) == 1 else 'es'}"]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from nbvision.errors import LimitExceeded, RequestError
 from nbvision.geometry import PATCH, Box, Fit, Point, Size
-from nbvision.markup import bundle, image_tag, plain
+from nbvision.labelling import Page, Place, Tag
+from nbvision.markup import bundle, image_tag
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -37,9 +38,6 @@ LARGEST_SHOWN = 1000
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 _DARK_SEAMS = {"#E69F00", "#56B4E9", "#F0E442", "#CC79A7"}
 _LIGHT_LETTERS = {"#0072B2"}
-_LONGEST_LABEL = 40
-_LETTER_WIDTH = 0.62  # of a letter's height, on average
-_LINE_HEIGHT = 1.7  # of a letter's height, with the margin of its label
 _SMALLEST_LETTERS = 6.0  # points; below that nobody reads them
 _LARGEST_PLOTTED = 2000  # pixels of the long edge; matplotlib takes seconds and gigabytes for more
 _LARGEST_JPEG = 65500  # pixels of an edge that the format's encoder takes
@@ -76,51 +74,46 @@ class _Pen:
 
     def draw(self, boxes: Iterable[Box], points: Iterable[Point] = ()) -> None:
         """Draw boxes and points, numbered through."""
-        number = 0
+        places = []
         for number, box in enumerate(boxes, start=1):
-            self._box(number, box)
-        for count, point in enumerate(points, start=number + 1):
-            self._point(count, point)
+            self._outline(number, box)
+            places.append(Place(box, (box.left, box.top), box.label))
+        for number, point in enumerate(points, start=len(places) + 1):
+            places.append(self._mark(number, point))
+        if self.letters is not None:
+            tags = Page(self.frame, self.shown, self.letters).tags(places)
+            for number, tag in enumerate(tags, start=1):
+                self._write(number, tag, self.letters)
 
-    def _box(self, number: int, box: Box) -> None:
+    def _outline(self, number: int, box: Box) -> None:
         from matplotlib.patches import Rectangle
 
         line = 1.2 if self.letters is None else self.letters / 6
         outline: dict[str, Any] = {"fill": False, "linewidth": line, "edgecolor": _colour(number)}
         outline |= {"joinstyle": "miter", "path_effects": _halo(number, line)}
         self.axes.add_patch(Rectangle((box.left, box.top), box.width, box.height, **outline))
-        self._write(number, (box.left, box.top), box.label)
 
-    def _point(self, number: int, point: Point) -> None:
-        marks: dict[str, Any] = {"marker": "o", "markersize": self.letters or 4.0}
+    def _mark(self, number: int, point: Point) -> Place:
+        size = self.letters or 4.0
+        marks: dict[str, Any] = {"marker": "o", "markersize": size}
         marks |= {"color": _colour(number), "markeredgecolor": "white"}
         self.axes.plot([point.x], [point.y], **marks)
-        self._write(number, (point.x, point.y), point.label, clear=(self.letters or 4.0) / 2)
-
-    def _write(
-        self, number: int, at: tuple[float, float], label: str, *, clear: float = 0.0
-    ) -> None:
-        """Write a label above a place, or below its upper edge where there is no room above."""
-        if self.letters is None:
-            return
         (width, height), (wide, high) = self.frame, self.shown
-        # What is longer than the picture is wide cannot be read: it is cut sooner.
-        room = max(3, int(wide / (self.letters * _LETTER_WIDTH)) - 1)
-        words = _drawable(f"{number} {label}".strip(), min(room, _LONGEST_LABEL))
-        margin, colour = self.letters / 6, _colour(number)
-        reach = len(words) * self.letters * _LETTER_WIDTH * width / wide
-        left, top = max(0.0, at[0]), max(0.0, at[1])
-        # A label that would run out of the picture ends at its edge.
-        runs_out = left + reach > width
-        is_above = top >= (self.letters * _LINE_HEIGHT + clear) * height / high
+        x, y = size / 2 * width / wide, size / 2 * height / high
+        around = Box(point.x - x, point.y - y, point.x + x, point.y + y)
+        return Place(around, (point.x, point.y), point.label, clear=size / 2)
+
+    def _write(self, number: int, tag: Tag, letters: float) -> None:
+        margin, colour = letters / 6, _colour(number)
+        across = -margin if tag.runs_out else margin / 2
         self.axes.annotate(
-            words,
-            (width if runs_out else left, top),
-            xytext=(-margin if runs_out else margin / 2, clear + margin if is_above else -margin),
+            tag.words,
+            tag.at,
+            xytext=(across, tag.clear + margin if tag.is_above else -margin),
             textcoords="offset points",
-            horizontalalignment="right" if runs_out else "left",
-            verticalalignment="bottom" if is_above else "top",
-            fontsize=self.letters,
+            horizontalalignment="right" if tag.runs_out else "left",
+            verticalalignment="bottom" if tag.is_above else "top",
+            fontsize=letters,
             color="white" if colour in _LIGHT_LETTERS else "black",
             bbox={"facecolor": colour, "edgecolor": "none", "pad": margin},
             parse_math=False,  # a price tag says $5, and means it
@@ -361,16 +354,6 @@ def _halo(number: int, line: float) -> list[Any]:
 
     seam = "black" if _colour(number) in _DARK_SEAMS else "white"
     return [withStroke(linewidth=line * 1.8, foreground=seam, alpha=0.55)]
-
-
-def _drawable(label: str, longest: int) -> str:
-    """Return a label as the built-in font can draw it: one line, no control characters."""
-    from matplotlib.font_manager import FontProperties, findfont, get_font
-
-    known = get_font(findfont(FontProperties())).get_charmap()
-    one_line = " ".join(plain(label).split())
-    cut = one_line if len(one_line) <= longest else f"{one_line[: longest - 1]}…"
-    return "".join(c if ord(c) in known else "□" for c in cut)
 
 
 def _draw_patches(axes: "Axes", fit: Fit) -> None:

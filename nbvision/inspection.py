@@ -269,7 +269,7 @@ def build_request(
     --------
     >>> from nbvision import samples
     >>> build_request(samples.page, "What is this?", model="claude-opus-5-5")
-    Request('claude-opus-5-5', 1 images, 13 characters of text, max_tokens=8192)
+    Request('claude-opus-5-5', 1 image, 13 characters of text, max_tokens=8192)
     """
     chosen, known, platform = asked_of(model, backend)
     is_sent = takes_schema(known, platform)

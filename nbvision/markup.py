@@ -8,7 +8,7 @@ import base64
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 __all__ = ["bundle", "escape", "figure", "image_tag", "one_line", "page", "plain", "rich", "table"]
 
@@ -67,25 +67,51 @@ def image_tag(data: bytes, media_type: str, *, alt: str, style: str = "max-width
     return rich(f'<img src="{source}" alt="{escape(alt)}" style="{escape(style)}">')
 
 
-def figure(image: rich, caption: object = "") -> rich:
-    """Return an image with its caption as one ``<figure>``."""
+def figure(image: rich, caption: object = "", *, width: int | None = None) -> rich:
+    """Return an image with its caption as one ``<figure>``, no wider than ``width`` pixels."""
     words = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return rich(f'<figure style="margin:0">{image}{words}</figure>')
+    limit = "" if width is None else f";max-width:{width}px;overflow-wrap:anywhere"
+    return rich(f'<figure style="margin:0{limit}">{image}{words}</figure>')
 
 
-def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str = "") -> rich:
+def table(
+    header: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    caption: str = "",
+    unbroken: Collection[int] = (),
+) -> rich:
     """Return a ``<table>`` with column headings; every cell is escaped.
 
+    Parameters
+    ----------
+    header, rows
+        What stands in the cells.
+    caption
+        What stands above them.
+    unbroken
+        The columns, from 0, whose cells stay on one line: ids, dates, numbers.
+
+    Examples
+    --------
     >>> "&lt;a&gt;</td></tr></tbody></table>" in table(["name"], [["<a>"]])
     True
     """
     # Notebooks align cells to the right, which suits numbers and nothing else.
     left = ' style="text-align:left"'
+    whole = ' style="text-align:left;white-space:nowrap"'
     head = "".join(f'<th scope="col"{left}>{escape(cell)}</th>' for cell in header)
     body = "".join(
-        "<tr>" + "".join(f"<td{left}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>"
+        + "".join(
+            f"<td{whole if column in unbroken else left}>{escape(cell)}</td>"
+            for column, cell in enumerate(row)
+        )
+        + "</tr>"
+        for row in rows
     )
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    # Centred over a table wider than the window, a caption is out of sight.
+    title = f"<caption{left}>{escape(caption)}</caption>" if caption else ""
     return rich(f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
 
 
@@ -93,7 +119,8 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem}}
+<style>:root{{color-scheme:light dark}}
+body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem}}
 table{{border-collapse:collapse}}td,th{{padding:.2rem .8rem .2rem 0;text-align:left}}</style>
 <main>{body}</main></html>
 """

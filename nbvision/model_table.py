@@ -43,7 +43,11 @@ class ModelTable(tuple[Model, ...]):
         return f"ModelTable({len(self)} models)"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(str(self), markup=table(_HEAD, self._rows(), caption=self._caption()))
+        return bundle(str(self), markup=self._to_html())
+
+    def _to_html(self) -> str:
+        notes = len(_HEAD) - 1
+        return table(_HEAD, self._rows(), caption=self._caption(), unbroken=range(notes))
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
         # IPython prints tuples its own way unless told otherwise.
@@ -63,7 +67,8 @@ class ModelTable(tuple[Model, ...]):
         span = f"As of {min(days)} to {max(days)}; each" if days else "Each"
         return (
             f"{span} row has its as_of and source. "
-            "Bedrock's regional profiles (us., eu., jp., au., apac.) cost 10 % more than global."
+            "Bedrock's regional profiles (us., eu., jp., au., apac.) "
+            "cost 10\N{NO-BREAK SPACE}% more than global."
         )
 
 

@@ -69,7 +69,7 @@ class Platform:
 
 
 # Each row: what is asked, whether it can, and what happens or helps where it cannot.
-_HEAD = ("", "", "otherwise")
+_HEAD = ("what", "here", "instead")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -139,7 +139,7 @@ class Capabilities:
 
     def _caption(self) -> str:
         note = f"{self.platform.note}. " if self.platform.note else ""
-        return f"{note}By {self.platform.source}"
+        return f"{note}Source: {self.platform.source}"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         caption = f"{self.platform.name}: {self.platform.title}. {self._caption()}"

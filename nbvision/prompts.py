@@ -6,6 +6,7 @@ documentation reports worse results for relative or 0-1000 coordinates ("Coordin
 bounding boxes", platform.claude.com/docs, copy of August 2026).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ __all__ = [
     "in_words",
     "label_for",
     "locate_prompt",
+    "subject_of",
 ]
 
 DESCRIBE = "Describe this image."
@@ -110,6 +112,22 @@ Label each with a few words. If there is none, give an empty list.
     if schema_is_sent:
         return words
     return f"{words}\nAnswer with one JSON object and nothing else, in this form: {_JSON[kind]}"
+
+
+_LOCATE = re.compile(
+    rf"Find in [^:\n]*: (.*)\nGive (?:{'|'.join(mark for mark, _ in _ASKED.values())}) for each",
+    re.DOTALL,
+)
+
+
+def subject_of(prompt: str) -> str | None:
+    """Return what `locate_prompt` was to find; None if these are other words.
+
+    >>> subject_of(locate_prompt("every window", 924, 1307, schema_is_sent=True))
+    'every window'
+    """
+    found = _LOCATE.match(prompt)
+    return found[1] if found else None
 
 
 def in_words(schema_as_json: str) -> str:

@@ -18,6 +18,7 @@ from nbvision.platforms import Platform
 from nbvision.prepared import PreparedImage
 from nbvision.prompts import in_words, label_for
 from nbvision.referenced import RemoteImage, SentImage, UploadedImage
+from nbvision.writing import put_in_place
 
 __all__ = [
     "Request",
@@ -115,7 +116,7 @@ class Request:
         """
         target = Path(path).expanduser()
         try:
-            target.write_text(json.dumps(self.body(), ensure_ascii=False), encoding="utf-8")
+            put_in_place(json.dumps(self.body(), ensure_ascii=False).encode(), target)
         except OSError as error:
             raise RequestError(
                 f"cannot write {target.name}: {error.strerror}",
@@ -199,8 +200,9 @@ class Request:
 
     def __repr__(self) -> str:
         words = sum(len(b) for m in self.messages for b in m.blocks if isinstance(b, str))
+        pictures = f"{len(self.images)} image{'' if len(self.images) == 1 else 's'}"
         return (
-            f"Request({self.model_id!r}, {len(self.images)} images, {words} characters of text, "
+            f"Request({self.model_id!r}, {pictures}, {words} characters of text, "
             f"max_tokens={self.max_tokens})"
         )
 

@@ -4,7 +4,7 @@ Model text and labels are hostile input: they reach HTML escaped, pictures as pi
 display classes of IPython never, which would open a file or an address of that name.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +14,15 @@ from nbvision.caching import cache_in_words
 from nbvision.export import Export, Form
 from nbvision.findings import Findings
 from nbvision.markup import bundle, escape, figure, image_tag, page, plain, rich
+from nbvision.prompts import subject_of
 from nbvision.referenced import RemoteImage, SentImage
 from nbvision.request import Request
 from nbvision.response import Citation, Response, Usage
 
-__all__ = ["Cost", "Reply", "asked", "footer", "thoughts"]
+__all__ = ["Cost", "Reply", "asked", "footer", "sent_pictures", "thoughts"]
 
 _THUMBNAIL = 240
+_NARROWEST_CAPTION = 120
 _LONGEST_REPR = 60
 _MOST_THUMBNAILS = 6
 
@@ -204,12 +206,12 @@ class Reply:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         words = plain(self.text)
         shown = self.images[:_MOST_THUMBNAILS]
-        pictures = "".join(
-            f'<div style="margin-right:.6em">{_thumbnail(image, number, len(shown))}</div>'
+        named = [
+            (f"Image {number}: " * (len(shown) > 1) + _in_words(image), image)
             for number, image in enumerate(shown, start=1)
-        )
+        ]
         markup = (
-            f'<div style="display:flex;flex-wrap:wrap">{pictures}</div>{thoughts(self)}'
+            f"{sent_pictures(named, _THUMBNAIL)}{thoughts(self)}"
             f'<div style="white-space:pre-wrap;max-width:60em;margin:.5em 0">{escape(words)}</div>'
             f"{footer(self)}"
         )
@@ -218,13 +220,37 @@ class Reply:
         return bundle(f"{before}{words}\n\n{self.summary()}{ended}", markup=markup)
 
 
-def _thumbnail(image: SentImage, number: int, count: int) -> rich:
-    name = f"Image {number}: " if count > 1 else ""
+def _in_words(image: SentImage) -> str:
     if isinstance(image, RemoteImage):
-        return rich(f"<small>{escape(name + image.source)}</small>")
-    words = f"{name}{image.source.source}, {image.fit.original} px"
-    tag = image_tag(image.source.thumbnail(_THUMBNAIL), "image/jpeg", alt=words)
-    return figure(tag, rich(f"<small>{escape(words)}</small>"))
+        return image.source
+    return f"{image.source.source}, {image.fit.original} px"
+
+
+def sent_pictures(named: Iterable[tuple[str, SentImage]], long_edge: int) -> rich:
+    """Return pictures side by side, each with its words; remote ones are words alone.
+
+    Parameters
+    ----------
+    named
+        The words, and the picture they are of.
+    long_edge
+        Of a thumbnail, in pixels.
+    """
+    shown = "".join(
+        f'<div style="margin-right:.6em">{_sent_picture(words, image, long_edge)}</div>'
+        for words, image in named
+    )
+    return rich(f'<div style="display:flex;flex-wrap:wrap">{shown}</div>')
+
+
+def _sent_picture(words: str, image: SentImage, long_edge: int) -> rich:
+    caption = rich(f"<small>{escape(words)}</small>")
+    if isinstance(image, RemoteImage):
+        return caption
+    size = image.source.size
+    width = round(size.width * min(1.0, long_edge / size.long_edge))
+    tag = image_tag(image.source.thumbnail(long_edge), "image/jpeg", alt=words)
+    return figure(tag, caption, width=max(_NARROWEST_CAPTION, width))
 
 
 def thoughts(reply: Reply) -> rich:
@@ -256,13 +282,21 @@ def footer(reply: Reply) -> rich:
 
 
 def asked(request: Request) -> rich:
-    """Return the words that were asked, the system prompt first."""
+    """Return the words that were asked, the system prompt first.
+
+    Of what was to be found the subject is shown, and the words around it are folded away.
+    """
     last = [block for block in request.messages[-1].blocks if isinstance(block, str)]
+    words = last[-1] if last else ""
+    subject = subject_of(words)
     lines = [("System", request.system)] if request.system else []
-    lines += [("Asked", last[-1] if last else "")]
+    lines += [("Asked", words if subject is None else subject)]
+    shown = "".join(
+        f'<p style="white-space:pre-wrap"><b>{name}:</b> {escape(said)}</p>' for name, said in lines
+    )
+    if subject is None:
+        return rich(shown)
     return rich(
-        "".join(
-            f'<p style="white-space:pre-wrap"><b>{name}:</b> {escape(words)}</p>'
-            for name, words in lines
-        )
+        f"{shown}<details><summary><small>the whole prompt</small></summary>"
+        f'<p style="white-space:pre-wrap">{escape(words)}</p></details>'
     )

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nbvision.markup import escape, figure, image_tag, rich
+from nbvision.markup import escape
 from nbvision.referenced import RemoteImage, SentImage
-from nbvision.results import Reply
+from nbvision.results import Reply, sent_pictures
 
 __all__ = ["Turn"]
 
@@ -40,18 +40,10 @@ class Turn:
 
     def to_html(self) -> str:
         """Return the turn as HTML, with a thumbnail of each picture."""
-        pictures = ""
-        for words, image in self._named():
-            if isinstance(image, RemoteImage):
-                pictures += f"<div>{escape(words)}</div>"
-                continue
-            tag = image_tag(image.source.thumbnail(_THUMBNAIL), "image/jpeg", alt=words)
-            shown = figure(tag, rich(f"<small>{escape(words)}</small>"))
-            pictures += f'<div style="margin-right:.6em">{shown}</div>'
         wrap = "white-space:pre-wrap;max-width:60em;margin:.3em 0"
         who, text = escape(self.reply.model), escape(self.reply.text)
         return (
-            f'<div style="display:flex;flex-wrap:wrap">{pictures}</div>'
+            f"{sent_pictures(self._named(), _THUMBNAIL)}"
             f'<div style="{wrap}"><b>You:</b> {escape(self.prompt)}</div>'
             f'<div style="{wrap}"><b>{who}:</b> {text}</div>'
         )

@@ -38,6 +38,8 @@ _PREFIX = "nbvision-"
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
 
 _CLOCKS_DIFFER_SECONDS = 300.0
+_HASHED = re.compile(rf"^({_PREFIX}[0-9a-f]{{8}})[0-9a-f]{{56}}(?=\.)")
+_LONGEST_NAME = 40
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 _lock = threading.Lock()
@@ -92,21 +94,22 @@ class FileTable:
         return f"FileTable({self.summary()})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        head = ("id", "name", "kB", "created", "expires")
+        head = ("id", "expires", "kB", "created", "name")
         rows = [
             (
                 one_line(row.id)[:60],
-                one_line(row.name)[:80],
+                _when(row.expires_at),
                 f"{row.size_bytes / 1000:,.0f}",
                 f"{row.created_at:%Y-%m-%d %H:%M}",
-                _when(row.expires_at),
+                _short(one_line(row.name)),
             )
             for row in self.rows[:_MOST_SHOWN]
         ]
         more = len(self.rows) - len(rows)
         caption = self.summary() + (f"; the newest {len(rows)} are shown" if more else "")
         lines = [caption, *("  ".join(row) for row in rows)]
-        return bundle("\n".join(lines), markup=table(head, rows, caption=caption))
+        markup = table(head, rows, caption=caption, unbroken=range(len(head)))
+        return bundle("\n".join(lines), markup=markup)
 
 
 @overload
@@ -417,6 +420,12 @@ def _ids_of(files: object, held_by: str) -> list[str]:
         limit="ids, rows or the table of nv.files(), or what nv.upload returned",
         cure="nv.files() shows what is stored",
     )
+
+
+def _short(name: str) -> str:
+    """Return a file's name as a table has room for it: the first digits of a hash tell enough."""
+    short = _HASHED.sub(r"\1…", name)
+    return short if len(short) <= _LONGEST_NAME else f"{short[: _LONGEST_NAME - 1]}…"
 
 
 def _when(moment: datetime | None) -> str:

@@ -188,6 +188,7 @@ def test_it_shows_words_and_pictures_escaped() -> None:
     shown = chat._repr_mimebundle_()
     assert "&lt;b&gt;What" in shown["text/html"]
     assert 'alt="Image 1: shapes.png"' in shown["text/html"]
+    assert '<figure style="margin:0;max-width:160px;' in shown["text/html"]
     assert "You: <b>What</b> is this?" in shown["text/plain"]
     assert len(repr(chat)) < 200
 

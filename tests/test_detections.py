@@ -91,6 +91,28 @@ def test_a_page_holds_all_and_runs_nothing(found: nv.Detections) -> None:
     assert "<b>窓" not in found.to_html()
 
 
+def test_a_page_folds_the_words_around_the_subject_away(found: nv.Detections) -> None:
+    before, _, folded = found.to_html().partition("<details>")
+    assert "<b>Asked:</b> every shape</p>" in before
+    assert "absolute pixel coordinates" not in before
+    assert "absolute pixel coordinates" in folded
+    assert "<b>Asked:</b> every shape</p>" in found.reply.to_html()
+
+
+def test_a_crop_says_whose_pixels_the_numbers_are(found: nv.Detections) -> None:
+    assert "whole picture" not in found._repr_mimebundle_()["text/html"]
+    crop = replace(found, image=found.image.crop(100, 50, 900, 650))
+    shown = crop._repr_mimebundle_()["text/html"]
+    where = "shapes.png, cropped at (100, 50)"
+    assert (
+        f"<figcaption>{where}, 800 × 600 px; boxes in pixels of the whole picture</figcaption>"
+        in shown
+    )
+    assert f'alt="{where} with 4 boxes, boxes in pixels of the whole picture: 1. ' in shown
+    twice = replace(crop, image=crop.image.crop(10, 10, 300, 300), boxes=())
+    assert "shapes.png, cropped at (110, 60), 290" in twice._repr_mimebundle_()["text/html"]
+
+
 def test_a_page_escapes_what_was_asked(found: nv.Detections) -> None:
     hostile = "<script>alert(1)</script>"
     request = replace(found.request, system=hostile)

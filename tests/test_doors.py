@@ -583,7 +583,9 @@ def test_capabilities_show_what_to_do_instead() -> None:
     backend = door("vertex", "http://127.0.0.1:9")
     shown = backend.capabilities._repr_mimebundle_()
     assert "answers by schema: no (asked for in words" in shown["text/plain"]
-    assert "<th" in shown["text/html"]
+    headings = re.findall(r"<th [^>]*>([^<]*)</th>", shown["text/html"])
+    assert headings == ["what", "here", "instead"]
+    assert f"Source: {backend.platform.source}" in shown["text/plain"]
     assert repr(backend.capabilities) == "Capabilities('vertex')"
 
 

@@ -75,6 +75,43 @@ def test_a_label_at_the_edge_stays_in_the_picture(left: int) -> None:
     assert label.x1 <= 400
 
 
+def written(
+    size: tuple[int, int], boxes: list[Box], points: list[Point] | None = None
+) -> list[str]:
+    drawn = overlay_figure(Image.new("RGB", size, "white"), boxes, points or [])
+    return [text.get_text() for text in drawn.axes[0].texts]
+
+
+def test_a_label_that_would_hide_another_box_is_its_number() -> None:
+    rows = [Box(20, 100 + 22 * n, 380, 120 + 22 * n, "a row of the table") for n in range(4)]
+    assert written((400, 300), rows) == ["1 a row of the table", "2", "3", "4"]
+
+
+def test_labels_do_not_lie_over_labels() -> None:
+    side_by_side = [Box(40 * n, 100, 40 * n + 30, 200, "a drawer") for n in range(1, 6)]
+    assert written((400, 300), side_by_side) == ["1", "2", "3", "4", "5 a drawer"]
+    apart = [Box(40, 60, 100, 100, "left"), Box(240, 60, 300, 100, "right")]
+    assert written((400, 300), apart) == ["1 left", "2 right"]
+
+
+def test_a_label_within_a_larger_box_is_whole() -> None:
+    boxes = [Box(10, 40, 390, 290, "shelf"), Box(100, 120, 200, 200, "jar")]
+    assert written((400, 300), boxes) == ["1 shelf", "2 jar"]
+
+
+def test_a_label_that_would_hide_a_point_is_its_number() -> None:
+    box = Box(100, 100, 200, 200, "the jar")
+    assert written((400, 300), [box], [Point(120, 92, "")]) == ["1", "2"]
+    assert written((400, 300), [box], [Point(300, 92, "lid")]) == ["1 the jar", "2 lid"]
+
+
+def test_labels_of_thousands_of_boxes_are_numbers_at_once() -> None:
+    boxes = [Box(x, y, x + 1, y + 1, "a") for x in range(0, 1000, 20) for y in range(0, 1000, 25)]
+    some, all_of_them = written((1000, 1000), boxes[:1]), written((1000, 1000), boxes)
+    assert some == ["1 a"]
+    assert all_of_them == [f"{number}" for number in range(1, 2001)]
+
+
 def test_letters_grow_with_the_picture() -> None:
     heights = []
     for side in (300, 1000, 4000):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbvision.markup import bundle, escape, figure, image_tag, plain, rich, table
+from nbvision.markup import bundle, escape, figure, image_tag, page, plain, rich, table
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -125,8 +125,23 @@ def test_what_is_made_of_our_markup_by_hand_is_a_string_again() -> None:
 def test_a_table_has_headings_for_its_columns() -> None:
     made = table(["size", "tokens"], [[(1, 2), 3]], caption="Sizes")
     assert made.count('<th scope="col"') == 2
-    assert "<caption>Sizes</caption>" in made
+    assert '<caption style="text-align:left">Sizes</caption>' in made
     assert Seen(made).words == "Sizessizetokens(1, 2)3"
+
+
+def test_ids_and_dates_stay_on_one_line_and_notes_do_not() -> None:
+    made = table(["id", "note"], [["claude-opus-5-5", "a long note"]], unbroken=[0])
+    assert '<td style="text-align:left;white-space:nowrap">claude-opus-5-5</td>' in made
+    assert '<td style="text-align:left">a long note</td>' in made
+
+
+def test_a_caption_is_no_wider_than_its_picture() -> None:
+    made = figure(image_tag(b"x", "image/png", alt="x"), "a long name", width=120)
+    assert made.startswith('<figure style="margin:0;max-width:120px;overflow-wrap:anywhere">')
+
+
+def test_a_page_follows_the_theme_of_the_system() -> None:
+    assert ":root{color-scheme:light dark}" in page("a title")
 
 
 def test_an_empty_table_is_still_a_table() -> None:

@@ -65,6 +65,18 @@ def test_practice_answers_say_that_they_are(reply: nv.Reply, found: nv.Detection
         assert "practice answer" in bundle_of(result)["text/plain"]
 
 
+def test_captions_of_several_pictures_stay_under_their_own(reply: nv.Reply) -> None:
+    shown = bundle_of(reply)["text/html"]
+    assert len(re.findall(r'<figure style="margin:0;max-width:240px;[^>]*><img ', shown)) == 2
+    narrow = nv.describe(Image.new("RGB", (100, 600)), backend=practice())
+    assert "max-width:120px" in bundle_of(narrow)["text/html"]
+
+
+def test_a_request_counts_its_pictures(reply: nv.Reply, found: nv.Detections) -> None:
+    assert " 2 images, " in repr(reply.request)
+    assert " 1 image, " in repr(found.request)
+
+
 def test_model_text_is_text() -> None:
     with other_server(lambda _: HOSTILE) as place:
         backend = nv.connect("anthropic", platform="anthropic", base_url=place.url, api_key="none")

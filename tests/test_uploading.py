@@ -1,6 +1,7 @@
 """Pictures stored once and named after that, over real HTTP against the practice server."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -402,6 +403,22 @@ def test_files_are_shown_as_a_table_and_hostile_names_do_nothing(
     assert "\u202e" not in shown["text/plain"] + shown["text/html"] + repr(table[0])
     assert len(table) == 2
     assert [row.id for row in table] == [table[0].id, table[1].id]
+
+
+def test_what_is_needed_of_a_file_stands_before_a_short_name(
+    server: PracticeServer, backend: Backend
+) -> None:
+    name = f"nbvision-a5254aa8{'0' * 56}.png"
+    for name_given in (name, "x" * 99):
+        shelf_in(server).add(name_given, "image/png", b"x" * 4000)
+    table = nv.files(backend=backend)
+    shown = table._repr_mimebundle_()["text/html"]
+    headings = re.findall(r"<th [^>]*>([^<]*)</th>", shown)
+    assert headings == ["id", "expires", "kB", "created", "name"]
+    cells = re.findall(r'<td style="text-align:left;white-space:nowrap">([^<]*)</td>', shown)
+    assert cells[4::5] == [f"{'x' * 39}…", "nbvision-a5254aa8….png"]
+    assert cells[1:3] == ["never", "4"]
+    assert table[1].name == name
 
 
 def test_a_long_list_is_bounded_and_says_that_there_is_more(

@@ -384,7 +384,7 @@ class ImagePicker(Choosing):
         names = [opening.name for opening in self._chosen.values()]
         chosen = f": {', '.join(names[:_MOST_NAMED])}" if names else ""
         return (
-            f"{len(names)} pictures selected{chosen}. "
+            f"{len(names)} picture{'' if len(names) == 1 else 's'} selected{chosen}. "
             f'Where there are no widgets: nv.open_image("path/to/picture.jpg").'
         )
 

@@ -323,7 +323,7 @@ def test_what_stays_is_a_picture_with_words_and_a_table() -> None:
     ]
     (tag,) = re.findall(r"<img [^>]*>", shown["text/html"])
     assert 'alt="Pillow image with 2 boxes and 1 point: 1. door' in tag
-    assert "<caption>1 pair, mean IoU 0.83" in shown["text/html"]
+    assert ">1 pair, mean IoU 0.83" in shown["text/html"]
     assert "0.833" in shown["text/html"]
     assert "image/jpeg" in shown
 

@@ -527,7 +527,10 @@ def test_harmless_nonsense_is_passed_over(picker: ImagePicker) -> None:
 
 def test_the_still_form_shows_what_was_selected(picker: ImagePicker) -> None:
     assert picker._still() == {"text/plain": "No pictures were selected."}
-    picker.select("a2.png", "sub/a2.png")
+    picker.select("a2.png")
+    assert picker._in_words().startswith("1 picture selected: a2.png. ")
+    picker.select("sub/a2.png")
+    assert picker._in_words().startswith("2 pictures selected: a2.png, sub/a2.png. ")
     still = picker._still()
     assert still["text/plain"].splitlines() == [
         "2 pictures selected",
