@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from doors import asked
+from doors import KEY, asked, door_at
 from PIL import Image
 from wire import Answer, Arrived, Connection
 
@@ -18,6 +18,7 @@ import nbvision as nv
 from nbvision import uploading
 from nbvision.backends import Backend
 from nbvision.errors import (
+    AccessDenied,
     BackendError,
     LimitExceeded,
     NotConnected,
@@ -111,6 +112,70 @@ def test_a_hundred_uploaded_pictures_in_a_turn_weigh_little(
     assert len(sizes) == 2
     assert max(sizes) < 50_000
     assert chat.turns[-1].reply.request.size_bytes == sizes[-1]
+
+
+# At the clouds -----------------------------------------------------------------------------------
+
+FILES_BETA = "files-api-2025-04-14"
+
+
+@pytest.fixture
+def cloud(request: pytest.FixtureRequest) -> Iterator[tuple[PracticeServer, Backend]]:
+    with PracticeServer(token=KEY) as running:
+        made = door_at(request.param, running)
+        made.model = "claude-opus-4-8"
+        yield running, made
+        made.close()
+
+
+both_clouds = pytest.mark.parametrize("cloud", ["aws", "google-cloud"], indirect=True)
+
+
+@both_clouds
+def test_a_picture_is_stored_named_listed_and_deleted_at_a_cloud(
+    cloud: tuple[PracticeServer, Backend],
+) -> None:
+    server, backend = cloud
+    uploaded = nv.upload(nv.samples.shapes, backend=backend)
+    found = nv.locate(uploaded, nv.samples.shapes.prompt, backend=backend)
+    for truth in nv.samples.shapes.truth:
+        assert max(truth.iou(box) for box in found.boxes) > 0.9
+    assert [row.id for row in nv.files(backend=backend)] == [uploaded.file_id]
+    assert nv.upload(nv.samples.shapes, backend=backend).file_id == uploaded.file_id
+    assert nv.delete_files(uploaded, backend=backend) == [uploaded.file_id]
+    assert len(nv.files(backend=backend)) == 0
+    with pytest.raises(RequestRejected, match="File not found"):
+        nv.describe(uploaded, backend=backend)
+    assert len(shelf_in(server).page("20", "")["data"]) == 0  # type: ignore[arg-type]
+
+
+@both_clouds
+def test_another_key_stores_nothing_at_a_cloud(cloud: tuple[PracticeServer, Backend]) -> None:
+    server, backend = cloud
+    said = "invalid authentication credentials|Authentication failed"
+    stranger = door_at(backend.platform.name, server, "another-key")
+    with pytest.raises(AccessDenied, match=said):
+        nv.files(backend=stranger)
+    with pytest.raises(AccessDenied, match=said):
+        nv.upload(nv.samples.page, backend=stranger)
+    stranger.close()
+    assert shelf_in(server).page("20", "")["data"] == []
+
+
+@pytest.mark.parametrize("cloud", ["aws"], indirect=True)
+def test_where_files_are_a_beta_they_are_not_known_without_its_header(
+    cloud: tuple[PracticeServer, Backend],
+) -> None:
+    _, backend = cloud
+    uploaded = nv.upload(nv.samples.page, backend=backend)
+    request = nv.build_request(uploaded, "What is this?", backend=backend)
+    assert (backend.count_tokens(request) or 0) > 0
+    backend.platform = replace(backend.platform, files_beta="")
+    for use in (backend.send, backend.stream, backend.count_tokens):
+        with pytest.raises(RequestRejected, match="source"):
+            use(request)
+    with pytest.raises(RequestRejected, match=FILES_BETA):
+        nv.files(backend=backend)
 
 
 # Once --------------------------------------------------------------------------------------------

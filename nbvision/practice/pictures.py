@@ -140,7 +140,9 @@ def _decoded(picture: Picture, tier: Tier) -> "np.ndarray":
         upright, is_turned = _upright(picture, tier)
     except Exception as error:
         # Hostile bytes: whatever a decoder raises, the picture is of no use.
-        raise Rejected(400, f"{picture.said_place or 'messages'}: Could not process image") from error
+        raise Rejected(
+            400, f"{picture.said_place or 'messages'}: Could not process image"
+        ) from error
     width, height = picture.size
     seen = resized_size(Size(height, width) if is_turned else picture.size, tier)
     if upright.size != tuple(seen):
