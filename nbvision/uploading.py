@@ -191,7 +191,7 @@ def delete_files(files: object, *, backend: Backend | None = None) -> list[str]:
         for number, file_id in enumerate(ids, start=1):
             if shelf.delete(file_id):
                 deleted.append(file_id)
-            _forget(shelf.held_by, [file_id])
+            _forget(shelf.scope, [file_id])
             live.progress(f"deleting, {number} of {len(ids)}")
     return deleted
 
@@ -248,17 +248,17 @@ def _found(
 ) -> dict[str, StoredFile]:
     """Return what is there already, by name: the same bytes, for about as long."""
     with _lock:
-        is_listed = shelf.held_by in _listed
+        is_listed = shelf.scope in _listed
     if not is_listed:
         rows, _ = shelf.pages(_MOST_LISTED)
-        _remember(shelf.held_by, [row for row in rows if row.name.startswith(_PREFIX)])
+        _remember(shelf.scope, [row for row in rows if row.name.startswith(_PREFIX)])
     with _lock:
-        _listed.add(shelf.held_by)
-        candidates = [row for row in _known.get(shelf.held_by, {}).values() if row.name in wanted]
+        _listed.add(shelf.scope)
+        candidates = [row for row in _known.get(shelf.scope, {}).values() if row.name in wanted]
     if is_listed and candidates:
         # Somebody may have deleted one since.
         there = {row.id: row for row in shelf.find([row.id for row in candidates])}
-        _forget(shelf.held_by, [row.id for row in candidates if row.id not in there])
+        _forget(shelf.scope, [row.id for row in candidates if row.id not in there])
         candidates = [there[row.id] for row in candidates if row.id in there]
     return {row.name: row for row in candidates if _is_same(row, wanted[row.name], expires_in)}
 
@@ -293,7 +293,7 @@ def _stored(
                     found[name] = row
         except BaseException:
             # Some may have been stored without our knowing: they are looked for next time.
-            _unlist(shelf.held_by)
+            _unlist(shelf.scope)
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -311,10 +311,10 @@ def _claimed(
     others: dict[Storing, str] = {}
     with _lock:
         # Another thread may have stored one since it was looked for.
-        rows = [row for row in _known.get(shelf.held_by, {}).values() if row.name in wanted]
+        rows = [row for row in _known.get(shelf.scope, {}).values() if row.name in wanted]
         known = {r.name: r for r in rows if _is_same(r, wanted[r.name], expires_in)}
         for name in [name for name in wanted if name not in known]:
-            key = (shelf.held_by, name, expires_in)
+            key = (shelf.scope, name, expires_in)
             if key in _under_way and not _under_way[key].done():
                 others[_under_way[key]] = name
                 continue
@@ -335,7 +335,7 @@ def _store(shelf: Shelf, name: str, image: PreparedImage, expires_in: int | None
             f"{len(image.data):,} bytes were stored as {row.size_bytes:,}",
             cure="upload it again",
         )
-    _remember(shelf.held_by, [row])
+    _remember(shelf.scope, [row])
     return row
 
 
@@ -370,20 +370,20 @@ def _uploaded(image: PreparedImage, row: StoredFile, held_by: str) -> UploadedIm
     )
 
 
-def _remember(held_by: str, rows: Iterable[StoredFile]) -> None:
+def _remember(scope: str, rows: Iterable[StoredFile]) -> None:
     with _lock:
-        _known.setdefault(held_by, {}).update({row.id: row for row in rows})
+        _known.setdefault(scope, {}).update({row.id: row for row in rows})
 
 
-def _forget(held_by: str, ids: Iterable[str]) -> None:
+def _forget(scope: str, ids: Iterable[str]) -> None:
     with _lock:
         for file_id in ids:
-            _known.get(held_by, {}).pop(file_id, None)
+            _known.get(scope, {}).pop(file_id, None)
 
 
-def _unlist(held_by: str) -> None:
+def _unlist(scope: str) -> None:
     with _lock:
-        _listed.discard(held_by)
+        _listed.discard(scope)
 
 
 def _ids_of(files: object, held_by: str) -> list[str]:

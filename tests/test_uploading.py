@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from doors import KEY, asked, door_at
+from doors import KEY, asked, door, door_at
 from PIL import Image
 from wire import Answer, Arrived, Connection, Wire
 
@@ -195,6 +195,21 @@ def test_the_same_content_is_stored_once_in_this_kernel_and_the_next(
     assert uploads(server) == 1
     assert first.sha256 in nv.files(backend=backend)[0].name
     assert "shapes" not in nv.files(backend=backend)[0].name
+
+
+def test_another_key_at_the_same_address_is_asked_what_it_sees() -> None:
+    with asked("anthropic", failing_after(9)) as (backend, place):
+        nv.upload(coloured(1), backend=backend)
+        other = door("anthropic", place.url, "sk-ant-another")
+        again = door("anthropic", place.url)
+        scopes = [one.files.scope for one in (backend, other, again)]  # type: ignore[attr-defined]
+        assert scopes[0] == scopes[2] != scopes[1]
+        assert not any(key in scope for scope in scopes for key in (KEY, "another"))
+        before = len(place.arrived)
+        nv.upload(coloured(1), backend=other)
+        assert "limit=1000" in place.arrived[before].line
+        other.close()
+        again.close()
 
 
 def test_another_model_or_picture_is_other_content(

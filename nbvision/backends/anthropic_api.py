@@ -55,6 +55,8 @@ _REQUEST_IDS = (
     "x-request-id",
 )
 _MODELS_A_PAGE = 1000
+# What the official clients call that by which they are let in, and where.
+_KEYS = ("api_key", "auth_token", "access_token", "aws_access_key", "workspace_id")
 
 
 class AnthropicBackend:
@@ -156,6 +158,7 @@ class AnthropicBackend:
         return FileShelf(
             self._client.files,
             held_by=f"{self.name} at {self._address}",
+            keys=[str(getattr(self._client, name, "") or "") for name in _KEYS],
             ask=self._ask,
             read=_json_of,
             patience=self._patience,
