@@ -56,7 +56,7 @@ _REQUEST_IDS = (
 )
 _MODELS_A_PAGE = 1000
 # What the official clients call that by which they are let in, and where.
-_KEYS = ("api_key", "auth_token", "access_token", "aws_access_key", "workspace_id")
+_KEYS = ("api_key", "auth_token", "aws_access_key", "aws_profile", "workspace_id")
 
 
 class AnthropicBackend:
