@@ -7,109 +7,50 @@ whoever may store files in the same workspace is trusted not to misname them.
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed, wait
 from contextvars import copy_context
-from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from typing import Any, overload
 
-from nbvision.backends import Backend, Shelf, current
+from nbvision.backends import Backend, Shelf, StopSignal, current
+from nbvision.backends.stopping import stop_here
 from nbvision.catalogue import Model, find_model
-from nbvision.errors import RequestError, UnreadableAnswer
+from nbvision.errors import Interrupted, RequestError, UnreadableAnswer
+from nbvision.file_table import FileTable
 from nbvision.findings import Findings
 from nbvision.given import as_list, given_image, prepare_all
 from nbvision.live import LiveText
-from nbvision.markup import bundle, one_line, table
+from nbvision.markup import one_line
 from nbvision.platforms import platforms
 from nbvision.preflight import require_sendable
 from nbvision.prepared import PreparedImage, side_limit_of
 from nbvision.referenced import GivenImage, StoredFile, UploadedImage, require_seen
 from nbvision.sent_checks import Asked, of_sent
 
-__all__ = ["FileTable", "delete_files", "files", "upload"]
+__all__ = ["delete_files", "files", "upload"]
 
 _AT_ONCE = 4
 _MOST_LISTED = 5000
-_MOST_SHOWN = 30
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 3600, 7_776_000
 _LEFT_AT_LEAST = 0.5  # of the time that is asked for: what is found may be older than now
 _PREFIX = "nbvision-"
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
 
 _CLOCKS_DIFFER_SECONDS = 300.0
-_HASHED = re.compile(rf"^({_PREFIX}[0-9a-f]{{8}})[0-9a-f]{{56}}(?=\.)")
-_LONGEST_NAME = 40
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
-_lock = threading.Lock()
+_GLANCE_SECONDS = 0.1
+
+Storing = Future[StoredFile]
+
+# A future that is done already calls back at once, in the thread that holds the lock.
+_lock = threading.RLock()
 # What this kernel has stored or found, by place and id; and the places it has listed.
 _known: dict[str, dict[str, StoredFile]] = {}
 _listed: set[str] = set()
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class FileTable:
-    """Files at a service, the newest first; shows as a table.
-
-    Attributes
-    ----------
-    rows
-        What is there.
-    held_by
-        Where they lie.
-    has_more
-        Whether there are more than were listed.
-    """
-
-    rows: tuple[StoredFile, ...]
-    held_by: str
-    has_more: bool = False
-
-    @property
-    def size_bytes(self) -> int:
-        """All of them together."""
-        return sum(row.size_bytes for row in self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[StoredFile]:
-        return iter(self.rows)
-
-    @overload
-    def __getitem__(self, index: int) -> StoredFile: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[StoredFile, ...]: ...
-    def __getitem__(self, index: int | slice) -> StoredFile | tuple[StoredFile, ...]:
-        return self.rows[index]
-
-    def summary(self) -> str:
-        """Return one line: how many, how large, and where."""
-        count = len(self.rows)
-        words = f"{count}{'+' if self.has_more else ''} file{'' if count == 1 else 's'}"
-        return f"{words}, {self.size_bytes / 1e6:.1f} MB, at {self.held_by}"
-
-    def __repr__(self) -> str:
-        return f"FileTable({self.summary()})"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        head = ("id", "expires", "kB", "created", "name")
-        rows = [
-            (
-                one_line(row.id)[:60],
-                _when(row.expires_at),
-                f"{row.size_bytes / 1000:,.0f}",
-                f"{row.created_at:%Y-%m-%d %H:%M}",
-                _short(one_line(row.name)),
-            )
-            for row in self.rows[:_MOST_SHOWN]
-        ]
-        more = len(self.rows) - len(rows)
-        caption = self.summary() + (f"; the newest {len(rows)} are shown" if more else "")
-        lines = [caption, *("  ".join(row) for row in rows)]
-        markup = table(head, rows, caption=caption, unbroken=range(len(head)))
-        return bundle("\n".join(lines), markup=markup)
+# What some thread is storing, by place, name and how long it is to last.
+_under_way: dict[tuple[str, str, int | None], Storing] = {}
 
 
 @overload
@@ -251,7 +192,7 @@ def delete_files(files: object, *, backend: Backend | None = None) -> list[str]:
         for number, file_id in enumerate(ids, start=1):
             if shelf.delete(file_id):
                 deleted.append(file_id)
-            _forget(shelf.held_by, [file_id])
+            _forget(shelf.scope, [file_id])
             live.progress(f"deleting, {number} of {len(ids)}")
     return deleted
 
@@ -308,17 +249,17 @@ def _found(
 ) -> dict[str, StoredFile]:
     """Return what is there already, by name: the same bytes, for about as long."""
     with _lock:
-        is_listed = shelf.held_by in _listed
+        is_listed = shelf.scope in _listed
     if not is_listed:
         rows, _ = shelf.pages(_MOST_LISTED)
-        _remember(shelf.held_by, [row for row in rows if row.name.startswith(_PREFIX)])
+        _remember(shelf.scope, [row for row in rows if row.name.startswith(_PREFIX)])
     with _lock:
-        _listed.add(shelf.held_by)
-        candidates = [row for row in _known.get(shelf.held_by, {}).values() if row.name in wanted]
+        _listed.add(shelf.scope)
+        candidates = [row for row in _known.get(shelf.scope, {}).values() if row.name in wanted]
     if is_listed and candidates:
         # Somebody may have deleted one since.
         there = {row.id: row for row in shelf.find([row.id for row in candidates])}
-        _forget(shelf.held_by, [row.id for row in candidates if row.id not in there])
+        _forget(shelf.scope, [row.id for row in candidates if row.id not in there])
         candidates = [there[row.id] for row in candidates if row.id in there]
     return {row.name: row for row in candidates if _is_same(row, wanted[row.name], expires_in)}
 
@@ -336,39 +277,85 @@ def _is_same(row: StoredFile, image: PreparedImage, expires_in: int | None) -> b
 def _stored(
     shelf: Shelf, missing: dict[str, PreparedImage], expires_in: int | None, live: LiveText
 ) -> dict[str, StoredFile]:
-    """Store pictures, several at a time; each that is done is remembered at once."""
-    if not missing:
-        return {}
+    """Store pictures, several at a time; what another thread is storing is waited for."""
+    found: dict[str, StoredFile] = {}
+    while len(found) < len(missing):
+        wanted = {name: image for name, image in missing.items() if name not in found}
+        pool = ThreadPoolExecutor(min(_AT_ONCE, len(wanted)))
+        try:
+            known, mine, others = _claimed(pool, shelf, wanted, expires_in)
+            found |= known
+            for future in as_completed(mine):
+                found[mine[future]] = future.result()
+                live.progress(f"uploading, {len(found)} of {len(missing)}")
+            # Not as they are completed: that never tells of a future that was cancelled.
+            for future, name in others.items():
+                if (row := _shared(future)) is not None:
+                    found[name] = row
+        except BaseException:
+            # Some may have been stored without our knowing: they are looked for next time.
+            _unlist(shelf.scope)
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return found
 
-    def store(name: str, image: PreparedImage) -> StoredFile:
-        row = shelf.upload(name, image.data, image.media_type, expires_in=expires_in)
-        if row.size_bytes != len(image.data):
-            raise UnreadableAnswer(
-                f"{len(image.data):,} bytes were stored as {row.size_bytes:,}",
-                cure="upload it again",
-            )
-        _remember(shelf.held_by, [row])
-        return row
 
-    pool = ThreadPoolExecutor(min(_AT_ONCE, len(missing)))
+def _claimed(
+    pool: ThreadPoolExecutor,
+    shelf: Shelf,
+    wanted: dict[str, PreparedImage],
+    expires_in: int | None,
+) -> tuple[dict[str, StoredFile], dict[Storing, str], dict[Storing, str]]:
+    """Begin what nobody stores yet; return what is known by now, what was begun, and the rest."""
+    mine: dict[Storing, str] = {}
+    others: dict[Storing, str] = {}
+    with _lock:
+        # Another thread may have stored one since it was looked for.
+        rows = [row for row in _known.get(shelf.scope, {}).values() if row.name in wanted]
+        known = {r.name: r for r in rows if _is_same(r, wanted[r.name], expires_in)}
+        for name in [name for name in wanted if name not in known]:
+            key = (shelf.scope, name, expires_in)
+            if key in _under_way and not _under_way[key].done():
+                others[_under_way[key]] = name
+                continue
+            # A stop travels in the context, which threads of a pool do not have of themselves.
+            run = copy_context().run
+            future = pool.submit(run, _store, shelf, name, wanted[name], expires_in)
+            _under_way[key] = future
+            mine[future] = name
+            future.add_done_callback(partial(_settle, key))
+    return known, mine, others
+
+
+def _store(shelf: Shelf, name: str, image: PreparedImage, expires_in: int | None) -> StoredFile:
+    """Store one picture; it is remembered at once."""
+    row = shelf.upload(name, image.data, image.media_type, expires_in=expires_in)
+    if row.size_bytes != len(image.data):
+        raise UnreadableAnswer(
+            f"{len(image.data):,} bytes were stored as {row.size_bytes:,}",
+            cure="upload it again",
+        )
+    _remember(shelf.scope, [row])
+    return row
+
+
+def _shared(future: Storing) -> StoredFile | None:
+    """Wait for what another thread stores; None if that thread was stopped before it was done."""
+    stop = stop_here() or StopSignal()
+    while not future.done():
+        wait([future], timeout=_GLANCE_SECONDS)
+        stop.require_unset()
     try:
-        # A stop travels in the context, which threads of a pool do not have of themselves.
-        under_way = {
-            pool.submit(copy_context().run, store, name, image): name
-            for name, image in missing.items()
-        }
-        found = {}
-        for future in as_completed(under_way):
-            found[under_way[future]] = future.result()
-            live.progress(f"uploading, {len(found)} of {len(missing)}")
-    except BaseException:
-        # Some may have been stored without our knowing: they are looked for next time.
-        _unlist(shelf.held_by)
-        raise
-    else:
-        return found
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        return future.result()
+    except (CancelledError, Interrupted):
+        return None
+
+
+def _settle(key: tuple[str, str, int | None], future: Storing) -> None:
+    with _lock:
+        if _under_way.get(key) is future:
+            del _under_way[key]
 
 
 def _uploaded(image: PreparedImage, row: StoredFile, held_by: str) -> UploadedImage:
@@ -384,20 +371,20 @@ def _uploaded(image: PreparedImage, row: StoredFile, held_by: str) -> UploadedIm
     )
 
 
-def _remember(held_by: str, rows: Iterable[StoredFile]) -> None:
+def _remember(scope: str, rows: Iterable[StoredFile]) -> None:
     with _lock:
-        _known.setdefault(held_by, {}).update({row.id: row for row in rows})
+        _known.setdefault(scope, {}).update({row.id: row for row in rows})
 
 
-def _forget(held_by: str, ids: Iterable[str]) -> None:
+def _forget(scope: str, ids: Iterable[str]) -> None:
     with _lock:
         for file_id in ids:
-            _known.get(held_by, {}).pop(file_id, None)
+            _known.get(scope, {}).pop(file_id, None)
 
 
-def _unlist(held_by: str) -> None:
+def _unlist(scope: str) -> None:
     with _lock:
-        _listed.discard(held_by)
+        _listed.discard(scope)
 
 
 def _ids_of(files: object, held_by: str) -> list[str]:
@@ -420,13 +407,3 @@ def _ids_of(files: object, held_by: str) -> list[str]:
         limit="ids, rows or the table of nv.files(), or what nv.upload returned",
         cure="nv.files() shows what is stored",
     )
-
-
-def _short(name: str) -> str:
-    """Return a file's name as a table has room for it: the first digits of a hash tell enough."""
-    short = _HASHED.sub(r"\1…", name)
-    return short if len(short) <= _LONGEST_NAME else f"{short[: _LONGEST_NAME - 1]}…"
-
-
-def _when(moment: datetime | None) -> str:
-    return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M}"

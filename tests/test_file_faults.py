@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from doors import KEY, asked, assert_nothing_foreign_hangs_on
-from wire import Answer, Arrived, Connection
+from doors import KEY, asked, assert_nothing_foreign_hangs_on, door, door_at
+from wire import Answer, Arrived, Connection, answer_well, wire
 
+import nbvision as nv
 from nbvision.backends import Backend, Shelf, files
 from nbvision.errors import (
     ConnectionLost,
@@ -23,7 +24,9 @@ from nbvision.errors import (
     TimedOut,
     UnreadableAnswer,
 )
+from nbvision.practice import PracticeServer
 
+BETA = "files-api-2025-04-14"
 ROW: dict[str, Any] = {
     "type": "file",
     "id": "file_1",
@@ -210,9 +213,26 @@ def test_the_shape_of_the_beta_is_read_too() -> None:
 
 def test_where_files_are_still_a_beta_the_header_says_so() -> None:
     with asked("anthropic", whole({"data": [], "next_page": None})) as (backend, place):
-        backend.platform = replace(backend.platform, files_beta="files-api-2025-04-14")
+        backend.platform = replace(backend.platform, files_beta=BETA)
         assert shelf_of(backend).pages(5) == ([], False)
-    assert place.arrived[0].headers["anthropic-beta"] == "files-api-2025-04-14"
+    assert place.arrived[0].headers["anthropic-beta"] == BETA
+
+
+def test_the_beta_header_goes_with_requests_that_name_a_file_and_no_others() -> None:
+    with PracticeServer(token=KEY) as server:
+        uploaded = nv.upload(nv.samples.page, backend=door_at("anthropic", server))
+    with wire(answer_well) as place:
+        backend = door("aws", place.url)
+        held = replace(uploaded, held_by=shelf_of(backend).held_by)
+        for picture in (held, nv.samples.page):
+            request = nv.build_request(picture, "What is this?", backend=backend)
+            backend.send(request)
+            with backend.stream(request) as events:
+                assert list(events)
+            backend.count_tokens(request)
+        backend.close()
+    betas = [arrived.headers.get("anthropic-beta") for arrived in place.arrived]
+    assert betas == [BETA] * 3 + [None] * 3
 
 
 def test_ids_are_asked_for_a_hundred_at_a_time() -> None:

@@ -34,7 +34,7 @@ ROWS = [
     {"images", "labelling", "sent_frame"},
     {"prepared", "draw"},
     {"referenced"},
-    {"estimating", "sent_checks", "given"},
+    {"estimating", "file_table", "sent_checks", "given"},
     {"preflight"},
     {"request"},
     {"response", "box_reader", "fingerprint"},

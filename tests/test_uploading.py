@@ -11,15 +11,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from doors import asked
+from doors import KEY, asked, door, door_at
 from PIL import Image
-from wire import Answer, Arrived, Connection
+from wire import Answer, Arrived, Connection, Wire
 
 import nbvision as nv
 from nbvision import uploading
-from nbvision.backends import Backend
+from nbvision.backends import Backend, StopSignal
+from nbvision.backends.stopping import stoppable
 from nbvision.errors import (
+    AccessDenied,
     BackendError,
+    Interrupted,
     LimitExceeded,
     NotConnected,
     RequestError,
@@ -114,6 +117,70 @@ def test_a_hundred_uploaded_pictures_in_a_turn_weigh_little(
     assert chat.turns[-1].reply.request.size_bytes == sizes[-1]
 
 
+# At the clouds -----------------------------------------------------------------------------------
+
+FILES_BETA = "files-api-2025-04-14"
+
+
+@pytest.fixture
+def cloud(request: pytest.FixtureRequest) -> Iterator[tuple[PracticeServer, Backend]]:
+    with PracticeServer(token=KEY) as running:
+        made = door_at(request.param, running)
+        made.model = "claude-opus-4-8"
+        yield running, made
+        made.close()
+
+
+both_clouds = pytest.mark.parametrize("cloud", ["aws", "google-cloud"], indirect=True)
+
+
+@both_clouds
+def test_a_picture_is_stored_named_listed_and_deleted_at_a_cloud(
+    cloud: tuple[PracticeServer, Backend],
+) -> None:
+    server, backend = cloud
+    uploaded = nv.upload(nv.samples.shapes, backend=backend)
+    found = nv.locate(uploaded, nv.samples.shapes.prompt, backend=backend)
+    for truth in nv.samples.shapes.truth:
+        assert max(truth.iou(box) for box in found.boxes) > 0.9
+    assert [row.id for row in nv.files(backend=backend)] == [uploaded.file_id]
+    assert nv.upload(nv.samples.shapes, backend=backend).file_id == uploaded.file_id
+    assert nv.delete_files(uploaded, backend=backend) == [uploaded.file_id]
+    assert len(nv.files(backend=backend)) == 0
+    with pytest.raises(RequestRejected, match="File not found"):
+        nv.describe(uploaded, backend=backend)
+    assert len(shelf_in(server).page("20", "")["data"]) == 0  # type: ignore[arg-type]
+
+
+@both_clouds
+def test_another_key_stores_nothing_at_a_cloud(cloud: tuple[PracticeServer, Backend]) -> None:
+    server, backend = cloud
+    said = "invalid authentication credentials|Authentication failed"
+    stranger = door_at(backend.platform.name, server, "another-key")
+    with pytest.raises(AccessDenied, match=said):
+        nv.files(backend=stranger)
+    with pytest.raises(AccessDenied, match=said):
+        nv.upload(nv.samples.page, backend=stranger)
+    stranger.close()
+    assert shelf_in(server).page("20", "")["data"] == []
+
+
+@pytest.mark.parametrize("cloud", ["aws"], indirect=True)
+def test_where_files_are_a_beta_they_are_not_known_without_its_header(
+    cloud: tuple[PracticeServer, Backend],
+) -> None:
+    _, backend = cloud
+    uploaded = nv.upload(nv.samples.page, backend=backend)
+    request = nv.build_request(uploaded, "What is this?", backend=backend)
+    assert (backend.count_tokens(request) or 0) > 0
+    backend.platform = replace(backend.platform, files_beta="")
+    for use in (backend.send, backend.stream, backend.count_tokens):
+        with pytest.raises(RequestRejected, match="source"):
+            use(request)
+    with pytest.raises(RequestRejected, match=FILES_BETA):
+        nv.files(backend=backend)
+
+
 # Once --------------------------------------------------------------------------------------------
 
 
@@ -129,6 +196,21 @@ def test_the_same_content_is_stored_once_in_this_kernel_and_the_next(
     assert uploads(server) == 1
     assert first.sha256 in nv.files(backend=backend)[0].name
     assert "shapes" not in nv.files(backend=backend)[0].name
+
+
+def test_another_key_at_the_same_address_is_asked_what_it_sees() -> None:
+    with asked("anthropic", failing_after(9)) as (backend, place):
+        nv.upload(coloured(1), backend=backend)
+        other = door("anthropic", place.url, "sk-ant-another")
+        again = door("anthropic", place.url)
+        scopes = [one.files.scope for one in (backend, other, again)]  # type: ignore[attr-defined]
+        assert scopes[0] == scopes[2] != scopes[1]
+        assert not any(key in scope for scope in scopes for key in (KEY, "another"))
+        before = len(place.arrived)
+        nv.upload(coloured(1), backend=other)
+        assert "limit=1000" in place.arrived[before].line
+        other.close()
+        again.close()
 
 
 def test_another_model_or_picture_is_other_content(
@@ -295,6 +377,136 @@ def test_an_interrupt_keeps_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> N
         uploaded = nv.upload(pictures, backend=backend)
     assert sum(a.line.startswith("POST") for a in place.arrived) == 6
     assert len({one.file_id for one in uploaded}) == 6
+
+
+def at_once(count: int, act: Any) -> list[Any]:
+    """What came of it in each of several threads that begin together."""
+    begin, came = threading.Barrier(count), []
+
+    def run() -> None:
+        begin.wait(10)
+        try:
+            came.append(act())
+        except nv.NbvisionError as error:
+            came.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return came
+
+
+def test_threads_that_want_the_same_picture_store_it_once(
+    server: PracticeServer, backend: Backend
+) -> None:
+    came = at_once(8, lambda: nv.upload(nv.samples.shapes, backend=backend).file_id)
+    assert (len(came), len(set(came)), uploads(server)) == (8, 1, 1)
+    both = [nv.samples.shapes, nv.samples.page]
+    came = at_once(8, lambda: tuple(one.file_id for one in nv.upload(both, backend=backend)))
+    assert (len(came), len(set(came)), uploads(server)) == (8, 1, 2)
+    assert uploading._under_way == {}
+
+
+def test_threads_that_want_it_for_another_time_store_it_each(
+    server: PracticeServer, backend: Backend
+) -> None:
+    seconds = iter([None, 3600, 86_400])
+    came = at_once(
+        3, lambda: nv.upload(nv.samples.page, backend=backend, expires_in=next(seconds)).file_id
+    )
+    assert (len(set(came)), uploads(server)) == (3, 3)
+
+
+def slow_to_store(held: threading.Event, status: int = 200) -> Answer:
+    """Answer uploads only when the event is set."""
+    storing = failing_after(99 if status == 200 else 0)
+
+    def answer(connection: Connection, arrived: Arrived) -> None:
+        if arrived.line.startswith("POST"):
+            assert held.wait(10)
+        storing(connection, arrived)
+
+    return answer
+
+
+def posts_to(place: Wire) -> int:
+    return sum(a.line.startswith("POST") for a in place.arrived)
+
+
+def test_threads_that_wait_for_an_upload_share_its_error() -> None:
+    held, ends = threading.Event(), []
+    with asked("anthropic", slow_to_store(held, 500)) as (backend, place):
+        threading.Timer(0.5, held.set).start()
+        ends = at_once(6, lambda: nv.upload(coloured(1), backend=backend))
+        assert posts_to(place) == 1
+        with pytest.raises(BackendError):
+            nv.upload(coloured(1), backend=backend)
+        assert posts_to(place) == 2
+    assert [type(end) for end in ends] == [type(ends[0])] * 6
+    assert isinstance(ends[0], BackendError)
+
+
+def test_who_waits_stores_it_when_the_thread_that_stored_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(uploading, "_AT_ONCE", 1)
+    held, stop, came = threading.Event(), StopSignal(), []
+    pictures = [coloured(1), coloured(2)]
+
+    def stoppably() -> None:
+        with stoppable(stop), pytest.raises(Interrupted):
+            nv.upload(pictures, backend=backend)
+
+    with asked("anthropic", slow_to_store(held)) as (backend, place):
+        first = threading.Thread(target=stoppably)
+        first.start()
+        wait_for(lambda: posts_to(place) == 1)
+        # The second picture waits in the first thread's queue, and is never sent from there.
+        second = threading.Thread(
+            target=lambda: came.append(nv.upload(pictures[1], backend=backend))
+        )
+        second.start()
+        time.sleep(0.2)
+        assert posts_to(place) == 1
+        stop.set()
+        held.set()
+        for thread in (first, second):
+            thread.join(10)
+    assert (posts_to(place), len(came)) == (2, 1)
+
+
+def test_who_waits_for_an_upload_can_be_stopped() -> None:
+    held, stop, ends = threading.Event(), StopSignal(), []
+
+    def stoppably() -> None:
+        with stoppable(stop):
+            try:
+                nv.upload(coloured(1), backend=backend)
+            except Interrupted as error:
+                ends.append(error)
+
+    with asked("anthropic", slow_to_store(held)) as (backend, place):
+        first = threading.Thread(target=lambda: nv.upload(coloured(1), backend=backend))
+        first.start()
+        wait_for(lambda: posts_to(place) == 1)
+        second = threading.Thread(target=stoppably)
+        second.start()
+        time.sleep(0.1)
+        stop.set()
+        second.join(5)
+        assert len(ends) == 1
+        held.set()
+        first.join(10)
+        assert posts_to(place) == 1
+
+
+def wait_for(is_so: Any, seconds: float = 10) -> None:
+    ends = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 def test_bytes_that_are_stored_as_others_are_not_trusted() -> None:

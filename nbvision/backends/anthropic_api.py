@@ -41,6 +41,7 @@ from nbvision.errors import (
 )
 from nbvision.keeping import Keeping
 from nbvision.platforms import Capabilities
+from nbvision.referenced import UploadedImage
 from nbvision.request import Request
 
 __all__ = ["AnthropicBackend"]
@@ -61,6 +62,8 @@ _REQUEST_IDS = (
     "x-request-id",
 )
 _MODELS_A_PAGE = 1000
+# What the official clients call that by which they are let in, and where.
+_KEYS = ("api_key", "auth_token", "aws_access_key", "aws_profile", "workspace_id")
 
 
 class AnthropicBackend:
@@ -138,7 +141,7 @@ class AnthropicBackend:
 
         def count() -> int | None:
             ask = self._client.messages.with_streaming_response.count_tokens
-            with ask(**body, **self._extras(_COUNTING_SECONDS)) as reply:
+            with ask(**body, **self._extras(_COUNTING_SECONDS, request)) as reply:
                 found = _json_of(reply.http_response, _COUNTING_SECONDS)
             tokens = found.get("input_tokens") if isinstance(found, dict) else None
             return tokens if type(tokens) is int and tokens >= 0 else None
@@ -167,6 +170,7 @@ class AnthropicBackend:
         return FileShelf(
             self._client.files,
             held_by=f"{self.name} at {self._address}",
+            keys=[str(getattr(self._client, name, "") or "") for name in _KEYS],
             ask=self._ask,
             read=_json_of,
             patience=self._patience,
@@ -201,14 +205,18 @@ class AnthropicBackend:
 
         return httpx2.Timeout(silence_seconds, connect=CONNECT_SECONDS)
 
-    def _extras(self, silence_seconds: float) -> dict[str, Any]:
+    def _extras(self, silence_seconds: float, request: Request) -> dict[str, Any]:
         extras = {"timeout": self._patience(silence_seconds)}
+        beta = self.platform.files_beta
+        if beta and any(isinstance(image, UploadedImage) for image in request.images):
+            # Where files are a beta, naming one is part of it too.
+            extras["extra_headers"] = {"anthropic-beta": beta}
         return extras | ({"extra_body": self._door.extra_body} if self._door.extra_body else {})
 
     def _send(self, request: Request) -> Answer:
         require_spelling(request.model_id, self.platform)
         ask = self._client.messages.with_streaming_response.create
-        with ask(**request.body(), **self._extras(_WHOLE_ANSWER_SECONDS)) as reply:
+        with ask(**request.body(), **self._extras(_WHOLE_ANSWER_SECONDS, request)) as reply:
             response = reply.http_response
             message = _json_of(response, seconds_for(request.max_tokens))
             if _is_nowhere(message):
@@ -220,7 +228,7 @@ class AnthropicBackend:
     ) -> EventStream:
         require_spelling(request.model_id, self.platform)
         ask = client.messages.with_streaming_response.create
-        manager = ask(**request.body(), stream=True, **self._extras(_SILENCE_SECONDS))
+        manager = ask(**request.body(), stream=True, **self._extras(_SILENCE_SECONDS, request))
         response = manager.__enter__().http_response
         if "text/event-stream" not in response.headers.get("content-type", ""):
             with closing(response):

@@ -4,7 +4,9 @@ Nothing here is billed. What is refused before it is stored is sent again; an up
 outcome is unknown is not, since it may have been stored, and the next one finds it by name.
 """
 
+import hmac
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -29,6 +31,7 @@ _IDS_AT_ONCE = 100
 _SILENCE_SECONDS = 60.0
 _WHOLE_REPLY_SECONDS = 120.0
 _LONGEST_TEXT = 1000
+_SALT = secrets.token_bytes(32)  # of this kernel alone, so that nothing can be looked up
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 
@@ -48,6 +51,8 @@ class FileShelf:
         The client's own ``files``.
     held_by
         The backend's name and address.
+    keys
+        What the client shows to be let in: another key may see other files.
     ask
         How the backend carries out one action.
     read
@@ -63,12 +68,15 @@ class FileShelf:
         files: Any,
         *,
         held_by: str,
+        keys: Sequence[str],
         ask: Ask,
         read: Callable[[Any, float], Any],
         patience: Callable[[float], Any],
         beta: str = "",
     ) -> None:
         self.held_by = held_by
+        said = "\0".join([held_by, *keys]).encode("utf-8", "replace")
+        self.scope = hmac.digest(_SALT, said, "sha256").hex()
         self._files = files.with_streaming_response
         self._ask = ask
         self._read = read

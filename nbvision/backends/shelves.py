@@ -15,7 +15,13 @@ class Shelf(Protocol):
     ----------
     held_by
         The backend's name and address; a key is never in it.
+    scope
+        Another for every key there, in this kernel alone; no key can be told from it.
     """
+
+    @property
+    def scope(self) -> str:
+        """Another for every key there, in this kernel alone; no key can be told from it."""
 
     @property
     def held_by(self) -> str:

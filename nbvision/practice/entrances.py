@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from nbvision.practice import gate
 from nbvision.practice.answering import CountDoor, MessagesDoor
 from nbvision.practice.doors import Door, House, ModelDoor, ModelsDoor
+from nbvision.practice.files import FileContentDoor, FileDoor, FilesDoor
 from nbvision.practice.places import (
     AWS,
     BEDROCK_MESSAGES,
@@ -52,6 +53,9 @@ class Entrance:
         Whether a header names the workspace.
     version_stands
         Whether the API's version is a header, or a field of the body.
+    files_beta
+        What the header ``anthropic-beta`` must name wherever files are stored or named; empty
+        where they are no beta.
     """
 
     address: str
@@ -62,6 +66,7 @@ class Entrance:
     lists_models: bool = False
     needs_workspace: bool = False
     version_stands: str = "in header"
+    files_beta: str = ""
 
 
 _BEDROCK_MESSAGES = Entrance(
@@ -93,6 +98,7 @@ _AWS = Entrance(
     _aws_shape,
     lists_models=True,
     needs_workspace=True,
+    files_beta="files-api-2025-04-14",
 )
 _ALL = (_BEDROCK_MESSAGES, _MANTLE, _VERTEX, _GOOGLE_CLOUD, _FOUNDRY, _AWS)
 
@@ -110,7 +116,10 @@ class CloudDoor(Door):
         super().initialize(house)
         assert entrance is not None  # noqa: S101 - every route names one
         self.entrance = entrance
-        self.place = counting(entrance.place) if self.place.is_counting else entrance.place
+        taken = entrance.place
+        if not self.knows_files():
+            taken = replace(taken, source_types=taken.source_types - {"file"})
+        self.place = counting(taken) if self.place.is_counting else taken
         self.is_at_gate = False
 
     def check_key(self) -> None:
@@ -127,6 +136,12 @@ class CloudDoor(Door):
             super().check_headers()
         if self.entrance.needs_workspace and not self.request.headers.get("anthropic-workspace-id"):
             raise Rejected(400, "anthropic-workspace-id: header is required")
+
+    def knows_files(self) -> bool:
+        """Whether this request may store or name files, which can be a beta."""
+        wanted = self.entrance.files_beta
+        named = self.request.headers.get("anthropic-beta", "").split(",")
+        return not wanted or wanted in [name.strip() for name in named]
 
     def write_rejection(self, rejected: Rejected) -> None:
         """Say no as the cloud does at its gate, and as the Messages API behind it."""
@@ -157,6 +172,29 @@ class CloudModelsDoor(CloudDoor, ModelsDoor):
 
 class CloudModelDoor(CloudDoor, ModelDoor):
     """``GET …/v1/models/{id}``."""
+
+
+class CloudShelfDoor(CloudDoor):
+    """What the doors of the Files API have in common."""
+
+    def check_headers(self) -> None:
+        """Look for the beta header too, where files are a beta."""
+        super().check_headers()
+        if not self.knows_files():
+            wanted = self.entrance.files_beta
+            raise Rejected(400, f"anthropic-beta: {wanted} is required to use files here")
+
+
+class CloudFilesDoor(CloudShelfDoor, FilesDoor):
+    """``POST …/v1/files`` and ``GET …/v1/files``."""
+
+
+class CloudFileDoor(CloudShelfDoor, FileDoor):
+    """``GET`` and ``DELETE …/v1/files/{id}``."""
+
+
+class CloudFileContentDoor(CloudShelfDoor, FileContentDoor):
+    """``GET …/v1/files/{id}/content``."""
 
 
 class VertexDoor(CloudMessagesDoor):
@@ -201,6 +239,10 @@ def entrances(house: House) -> list[tuple[str, type[Door], dict[str, Any]]]:
         if entrance.lists_models:
             routes.append((rf"{at}/v1/models", CloudModelsDoor, known))
             routes.append((rf"{at}/v1/models/([^/]+)", CloudModelDoor, known))
+        if "file" in entrance.place.source_types:
+            routes.append((rf"{at}/v1/files", CloudFilesDoor, known))
+            routes.append((rf"{at}/v1/files/([^/]+)", CloudFileDoor, known))
+            routes.append((rf"{at}/v1/files/([^/]+)/content", CloudFileContentDoor, known))
     known = {"house": house, "entrance": _BEDROCK_MESSAGES}
     routes.append((rf"{_BEDROCK_MESSAGES.address}/.*", UnknownOperationDoor, known))
     known = {"house": house, "entrance": _VERTEX}

@@ -6,11 +6,12 @@ from typing import Any
 from nbvision.backends import Backend
 from nbvision.conversation import Conversation, Turn
 from nbvision.errors import LimitExceeded, RequestError
-from nbvision.given import as_list
-from nbvision.images import SourceImage, open_image
+from nbvision.given import given_images
+from nbvision.images import open_image
 from nbvision.inspection import asked_of
 from nbvision.markup import bundle, plain, rich
-from nbvision.referenced import sources_of
+from nbvision.prepared import PreparedImage
+from nbvision.referenced import GivenImage, RemoteImage, UploadedImage
 from nbvision.results import Reply
 from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Run
 from nbvision.widgets.messages import Message
@@ -79,40 +80,42 @@ class ConversationPanel(TakesUploads, Asks):
             system, model=model, max_tokens=max_tokens, effort=effort, backend=backend
         )
         self._uploads = Uploads(max_bytes)
-        self._asked: tuple[str, list[SourceImage]] = ("", [])
-        self._waiting: list[SourceImage] = []
+        self._asked: tuple[str, list[GivenImage]] = ("", [])
+        self._waiting: list[GivenImage] = []
         # Every picture has a number of its own, under which a browser keeps its thumbnail.
-        self._numbers: dict[int, tuple[int, SourceImage]] = {}
+        self._numbers: dict[int, tuple[int, GivenImage]] = {}
         super().__init__(inside=inside)
 
     # -- the plain side ----------------------------------------------------------------------
 
     @property
-    def images(self) -> list[SourceImage]:
-        """The pictures that go with the next turn."""
+    def images(self) -> list[GivenImage]:
+        """The pictures that go with the next turn, as they were given."""
         return list(self._waiting)
 
     def add(self, *images: object) -> None:
-        """Add pictures to the next turn, each anything `open_image` takes.
+        """Add pictures to the next turn, each anything `describe` takes, or a list of such.
 
         Raises
         ------
         ImageError
             If one cannot be opened.
+        RequestError
+            If one is only a row of `files`, or a list is empty.
         LimitExceeded
             If there are more than 100.
         """
-        opened = [open_image(picture) for image in images for picture in as_list(image)]
+        given = [picture for image in images for picture in given_images(image)]
         with self._lock:
-            if len(self._waiting) + len(opened) > _MOST_WAITING:
+            if len(self._waiting) + len(given) > _MOST_WAITING:
                 raise LimitExceeded(
-                    f"{len(self._waiting) + len(opened)} pictures for one turn",
+                    f"{len(self._waiting) + len(given)} pictures for one turn",
                     limit=f"{_MOST_WAITING}",
                     cure="ask about some of them first",
                 )
-            self._waiting += opened
+            self._waiting += given
             self._post_state()
-        self._post_pictures(opened)
+        self._post_pictures(given)
 
     def ask(self, prompt: str) -> None:
         """Ask, in the background; a question under way goes on instead of a second one."""
@@ -153,7 +156,7 @@ class ConversationPanel(TakesUploads, Asks):
             if self._is_asking:
                 raise RequestError("a question is under way", cure="stop it first")
             last = self.chat.undo()
-            self._waiting = [*sources_of(last.images), *self._waiting]
+            self._waiting = [*map(_kept, last.images), *self._waiting]
             self._run = None
             self._post_state()
             self._post("words", prompt=last.prompt)
@@ -174,15 +177,15 @@ class ConversationPanel(TakesUploads, Asks):
 
     def _on_remove(self, message: Message) -> None:
         number = message.whole("number", most=len(self._numbers))
-        for image in self._waiting:
+        for place, image in enumerate(self._waiting):
             if self._number(image) == number:
-                self._waiting.remove(image)
+                del self._waiting[place]
                 break
         self._post_state()
 
     def _on_hello(self, message: Message) -> None:
         super()._on_hello(message)
-        said = (image for turn in self.chat.turns for image in sources_of(turn.images))
+        said = (image for turn in self.chat.turns for image in turn.images)
         known = [*said, *self._waiting]
         self._in_background_once("pictures", lambda: self._post_pictures(known))
 
@@ -237,7 +240,7 @@ class ConversationPanel(TakesUploads, Asks):
         turns = [
             {
                 "prompt": turn.prompt,
-                "pictures": self._named(sources_of(turn.images)),
+                "pictures": self._named(turn.images),
                 "first": turn.first_number,
                 "text": plain(turn.reply.text),
                 "model": plain(turn.reply.model),
@@ -263,23 +266,33 @@ class ConversationPanel(TakesUploads, Asks):
         }
         return state, []
 
-    def _named(self, images: Iterable[SourceImage]) -> list[dict[str, Any]]:
-        return [
-            {"number": self._number(image), "name": plain(image.source), "size": str(image.size)}
-            for image in images
-        ]
+    def _named(self, images: Iterable[GivenImage]) -> list[dict[str, Any]]:
+        named = []
+        for image in map(_kept, images):
+            row: dict[str, Any] = {"number": self._number(image)}
+            if isinstance(image, RemoteImage):
+                # Only its name is shown: a page that fetched it would tell its host who looks.
+                row |= {"name": plain(image.source), "size": "", "is_remote": True}
+            else:
+                seen = image.source if isinstance(image, PreparedImage) else image
+                row |= {"name": plain(seen.source), "size": str(seen.size), "is_remote": False}
+            named.append(row)
+        return named
 
-    def _number(self, image: SourceImage) -> int:
-        fresh = (len(self._numbers), image)
-        return self._numbers.setdefault(id(image), fresh)[0]
+    def _number(self, image: GivenImage) -> int:
+        known = _kept(image)
+        return self._numbers.setdefault(id(known), (len(self._numbers), known))[0]
 
     def _model(self) -> str:
         return asked_of(self.chat.model, self.chat.backend)[0]
 
-    def _post_pictures(self, images: Iterable[SourceImage]) -> None:
+    def _post_pictures(self, images: Iterable[GivenImage]) -> None:
         """Send thumbnails; each goes to the browser once, and stays there by its number."""
-        for image in images:
-            self._post("picture", [image.thumbnail(_THUMBNAIL)], number=self._number(image))
+        for image in map(_kept, images):
+            if isinstance(image, RemoteImage):
+                continue
+            seen = image.source if isinstance(image, PreparedImage) else image
+            self._post("picture", [seen.thumbnail(_THUMBNAIL)], number=self._number(image))
 
     def _still(self) -> Still:
         if not self.chat.turns:
@@ -296,3 +309,10 @@ class ConversationPanel(TakesUploads, Asks):
     def _free(self) -> None:
         self._uploads.clear()
         super()._free()
+
+
+def _kept(image: GivenImage) -> GivenImage:
+    """Return the picture itself of one that is only prepared: every turn does that anew."""
+    if isinstance(image, PreparedImage) and not isinstance(image, UploadedImage):
+        return image.source
+    return image

@@ -102,3 +102,15 @@ def test_leaving_takes_every_listener_along(put: Put) -> None:
     stage = conversation(put)
     stage.page.evaluate("window.leave()")
     assert stage.page.evaluate("[window.listening.length, window.modelListeners.size]") == [0, 0]
+
+
+def test_a_remote_picture_is_named_and_never_fetched_by_the_page(put: Put) -> None:
+    stage = conversation(put)
+    stage.panel.add(nv.remote_image("https://example.org/<img src=x>.jpg".replace(" ", "%20")))
+    stage.panel.add(nv.samples.shapes)
+    waiting = stage.root.locator(".nbv-waiting")
+    stage.until(lambda: waiting.locator("li").count() == 2)
+    assert waiting.locator(".nbv-remote").inner_text() == "at example.org/<img%20src=x>.jpg"
+    alts = [image.get_attribute("alt") for image in waiting.get_by_role("img").all()]
+    assert [alt.partition(":")[0] for alt in alts if alt] == ["Image 2"]
+    assert stage.violations() == []

@@ -200,3 +200,77 @@ def test_a_saved_conversation_goes_on_in_the_widget(tmp_path: Path) -> None:
     panel.undo()
     assert last(panel)["waiting"][0]["size"] == str(nv.open_image(nv.samples.page).size)
     panel.close()
+
+
+ADDRESS = "https://example.org/door.jpg?signature=abc"
+
+
+def names_in(pictures: list[dict[str, Any]]) -> list[tuple[str, bool]]:
+    return [(picture["name"], picture["is_remote"]) for picture in pictures]
+
+
+def test_pictures_of_every_kind_wait_as_they_were_given() -> None:
+    panel = panel_for()
+    practice = panel.chat.backend
+    uploaded = nv.upload(nv.samples.shapes, backend=practice)
+    prepared = nv.prepare(nv.samples.page, backend=practice)
+    remote = nv.remote_image(ADDRESS)
+    panel.add(uploaded, [prepared, remote], nv.samples.photo)
+    assert panel.images[:3] == [uploaded, prepared, remote]
+    waiting = last(panel)["waiting"]
+    assert names_in(waiting) == [
+        ("shapes.png", False),
+        ("page.png", False),
+        ("example.org/door.jpg?…", True),
+        ("photo.jpg", False),
+    ]
+    assert len({picture["number"] for picture in waiting}) == 4
+    assert len(sent(panel, "picture")) == 3
+    assert "signature" not in repr(last(panel))
+    assert "error" not in say(panel, "remove", number=waiting[2]["number"])
+    panel.ask("What are these?")
+    assert panel.wait(seconds=60) is not None
+    turn = panel.chat.turns[0]
+    assert turn.images[:2] == (uploaded, prepared)
+    assert last(panel)["waiting"] == []
+    shown = last(panel)["turns"][0]["pictures"]
+    assert [one["number"] for one in shown] == [waiting[at]["number"] for at in (0, 1, 3)]
+    panel.undo()
+    assert panel.images[0] is uploaded
+    assert panel.images[1] is prepared.source
+    assert [picture["number"] for picture in last(panel)["waiting"]] == [
+        picture["number"] for picture in shown
+    ]
+
+
+def test_a_remote_picture_keeps_its_number_and_comes_back_with_its_turn() -> None:
+    with wire(Slow(words(3))) as server:
+        backend = nv.connect(
+            "anthropic", platform="anthropic", base_url=server.url, api_key="not-a-key"
+        )
+        panel = nv.ConversationPanel(backend=backend)
+        remote = nv.remote_image(ADDRESS)
+        panel.add(remote, nv.samples.shapes)
+        panel.ask("What is the same?")
+        assert panel.wait(seconds=60) is not None
+        turn = last(panel)["turns"][0]
+        assert turn["first"] == 1
+        assert names_in(turn["pictures"]) == [
+            ("example.org/door.jpg?…", True),
+            ("shapes.png", False),
+        ]
+        assert last(panel)["first"] == 3
+        say(panel, "hello")
+        panel.undo()
+        assert panel.images[0] is remote
+        assert names_in(last(panel)["waiting"]) == names_in(turn["pictures"])
+        panel.close()
+
+
+def test_a_row_of_files_is_no_picture_of_a_turn() -> None:
+    panel = panel_for()
+    nv.upload(nv.samples.page, backend=panel.chat.backend)
+    row = nv.files(backend=panel.chat.backend)[0]
+    with pytest.raises(RequestError, match="is a file there"):
+        panel.add(row)
+    assert panel.images == []

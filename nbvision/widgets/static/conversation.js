@@ -48,7 +48,9 @@ export function conversationView({ channel, root, signal }) {
   uploads.acceptFrom(root);
   root.classList.add("nbv-conversation");
 
-  function thumbnail({ number, name, size }, label) {
+  function thumbnail({ number, name, size, is_remote }, label) {
+    // The service fetches it; this page does not, and shows where it is.
+    if (is_remote) return h("span", { class: "nbv-remote", title: `${label}: ${name}` }, `at ${name}`);
     const image = h("img", { alt: `${label}: ${name}, ${size} px`, title: name });
     image.dataset.number = number;
     if (thumbnails.has(number)) showPicture(image, thumbnails.get(number));
