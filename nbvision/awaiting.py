@@ -55,6 +55,7 @@ async def to_thread(function: Callable[P, Result], /, *args: P.args, **kwargs: P
     In a notebook's cell ``await`` stands alone, without ``asyncio.run``:
 
     >>> import asyncio
+    >>> from concurrent.futures import ThreadPoolExecutor
     >>> import nbvision as nv
     >>> practice = nv.connect("practice", words_per_second=None)
     >>> async def both():
@@ -62,7 +63,9 @@ async def to_thread(function: Callable[P, Result], /, *args: P.args, **kwargs: P
     ...     return await asyncio.gather(
     ...         *(nv.to_thread(nv.describe, sample, backend=practice) for sample in samples)
     ...     )
-    >>> [reply.stop_reason for reply in asyncio.run(both())]
+    >>> with ThreadPoolExecutor() as apart:  # a notebook says: await both()
+    ...     replies = apart.submit(asyncio.run, both()).result()
+    >>> [reply.stop_reason for reply in replies]
     ['end_turn', 'end_turn']
     """
     if not callable(function):

@@ -100,11 +100,13 @@ def table(
     # Notebooks align cells to the right, which suits numbers and nothing else.
     left = ' style="text-align:left"'
     whole = ' style="text-align:left;white-space:nowrap"'
+    # Beside cells that keep to one line, words that wrap would be left a sliver.
+    words = ' style="text-align:left;min-width:18em"' if unbroken else left
     head = "".join(f'<th scope="col"{left}>{escape(cell)}</th>' for cell in header)
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td{whole if column in unbroken else left}>{escape(cell)}</td>"
+            f"<td{whole if column in unbroken else words}>{escape(cell)}</td>"
             for column, cell in enumerate(row)
         )
         + "</tr>"

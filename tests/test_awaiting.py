@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 from doors import DOORS, asked
@@ -20,6 +21,8 @@ from nbvision.awaiting import MOST_AT_ONCE
 from nbvision.backends import Backend
 from nbvision.backends.stopping import stop_here
 from nbvision.errors import AccessDenied, RequestError
+
+Result = TypeVar("Result")
 
 PICTURE = Image.new("RGB", (40, 40), "red")
 
@@ -42,6 +45,12 @@ class Held:
             self.has_left.set()
 
 
+def run_apart(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine in a thread of its own: this one may hold a browser's loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 def ask(backend: Backend, **options: Any) -> Any:
     return nv.to_thread(nv.describe, nv.samples.shapes, backend=backend, **options)
 
@@ -58,7 +67,7 @@ def practice() -> Iterator[Backend]:
 
 
 def test_what_is_awaited_is_what_the_plain_call_returns(practice: Backend) -> None:
-    reply = asyncio.run(ask(practice, prompt="How many shapes?"))
+    reply = run_apart(ask(practice, prompt="How many shapes?"))
     plain = nv.describe(nv.samples.shapes, "How many shapes?", backend=practice)
     assert (reply.text, reply.usage) == (plain.text, plain.usage)
 
@@ -77,7 +86,7 @@ def test_the_loop_goes_on_meanwhile() -> None:
         return await task
 
     with asked("anthropic", held) as (backend, _):
-        assert asyncio.run(both(backend)).text == "A red door."
+        assert run_apart(both(backend)).text == "A red door."
 
 
 def test_many_at_once_stay_within_bounds_and_all_come_back() -> None:
@@ -102,7 +111,7 @@ def test_many_at_once_stay_within_bounds_and_all_come_back() -> None:
         )
 
     with asked("anthropic", count) as (backend, place):
-        replies = asyncio.run(many(backend))
+        replies = run_apart(many(backend))
         assert len(place.arrived) == 120
     assert {reply.text for reply in replies} == {"A red door."}
     assert 2 <= most <= MOST_AT_ONCE
@@ -124,7 +133,7 @@ def test_a_cancelled_task_hangs_up_in_the_middle_of_an_answer(name: str) -> None
         assert await asyncio.to_thread(held.has_left.wait, 3)
 
     with asked(name, held) as (backend, place):
-        asyncio.run(cancel(backend))
+        run_apart(cancel(backend))
         assert len(place.arrived) == 1
 
 
@@ -140,7 +149,7 @@ def test_a_timeout_hangs_up_before_the_answer_begins(name: str) -> None:
 
     with asked(name, held) as (backend, place):
         with pytest.raises(TimeoutError):
-            asyncio.run(run_out(backend))
+            run_apart(run_out(backend))
         assert held.has_left.wait(3)
         assert len(place.arrived) == 1
 
@@ -158,7 +167,7 @@ def test_a_conversation_is_stopped_and_stays_as_it_was() -> None:
 
     with asked("anthropic", held) as (backend, _):
         chat = nv.Conversation(backend=backend)
-        asyncio.run(cancel(chat))
+        run_apart(cancel(chat))
         ends = time.monotonic() + 3
         while chat._lock.locked() and time.monotonic() < ends:
             time.sleep(0.01)
@@ -183,7 +192,7 @@ def test_a_stop_while_a_retry_waits_sends_nothing_more() -> None:
         await asyncio.sleep(1.3)
 
     with asked("anthropic", overloaded) as (backend, place):
-        asyncio.run(cancel(backend))
+        run_apart(cancel(backend))
         assert len(place.arrived) == 1
 
 
@@ -206,16 +215,16 @@ def test_what_is_cancelled_while_it_queues_never_begins() -> None:
         assert [type(found) for found in results[MOST_AT_ONCE:]] == [asyncio.CancelledError] * 5
         await nv.to_thread(lambda: None)
 
-    asyncio.run(fill())
+    run_apart(fill())
     assert begun == MOST_AT_ONCE
 
 
 def test_errors_are_the_calls_own(practice: Backend) -> None:
     with pytest.raises(RequestError, match="empty"):
-        asyncio.run(nv.to_thread(nv.ask, nv.samples.shapes, "  ", backend=practice))
+        run_apart(nv.to_thread(nv.ask, nv.samples.shapes, "  ", backend=practice))
     refuse: Answer = lambda c, _: c.reply({"message": "no"}, 403)  # noqa: E731 - one line
     with asked("anthropic", refuse) as (backend, _), pytest.raises(AccessDenied):
-        asyncio.run(ask(backend))
+        run_apart(ask(backend))
 
 
 @pytest.mark.parametrize(
@@ -234,9 +243,9 @@ def test_whatever_a_function_raises_arrives(
 
     if seen is SystemExit:
         with pytest.raises(SystemExit):
-            asyncio.run(wait())
+            run_apart(wait())
     else:
-        asyncio.run(wait())
+        run_apart(wait())
 
 
 def test_context_and_arguments_go_along_and_the_stop_stays_inside() -> None:
@@ -250,7 +259,7 @@ def test_context_and_arguments_go_along_and_the_stop_stays_inside() -> None:
         found = await nv.to_thread(look, "a", again="b")
         return found, stop_here()
 
-    assert asyncio.run(run()) == (("a", "b", "kept", True), None)
+    assert run_apart(run()) == (("a", "b", "kept", True), None)
 
 
 def test_waiting_costs_no_work() -> None:
@@ -267,7 +276,7 @@ def test_waiting_costs_no_work() -> None:
         return spent
 
     with asked("anthropic", held) as (backend, _):
-        assert asyncio.run(wait(backend)) < 0.3
+        assert run_apart(wait(backend)) < 0.3
 
 
 INTERRUPTED = """

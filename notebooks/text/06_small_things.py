@@ -10,7 +10,6 @@ from PIL import Image
 
 import nbvision as nv
 
-# Hundreds of boxes will be written: at once, not at a reader's pace.
 nv.connect("practice", model="practice-standard", words_per_second=None)
 sheet = nv.open_image(nv.samples.shapes).crop(180, 160, 2900, 1700)
 card = sheet.pixels.resize((109, 62), Image.Resampling.LANCZOS)
@@ -21,6 +20,8 @@ for spot in places:
 nv.open_image(canvas)
 
 # %% [markdown]
+# (Hundreds of boxes will be written, at once instead of at a reader's pace: `words_per_second`.)
+#
 # Twenty cards on a wall, eight shapes on each; the smallest are 4 pixels wide. Where they are
 # follows from the sample's own truth, so that success can be counted.
 

@@ -444,7 +444,12 @@ def test_an_empty_panel_takes_every_message_calmly() -> None:
 
 def fixed(panel: PreviewPanel, code: str) -> None:
     assert "error" not in say(panel, "fix", code=code)
-    until(lambda: not panel._is_fixing)
+
+    def is_fixed() -> bool:
+        with panel._lock:  # what a fix changes is whole only under it
+            return not panel._is_fixing
+
+    until(is_fixed)
     settled(panel)
 
 
