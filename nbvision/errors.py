@@ -39,6 +39,8 @@ to see the whole traceback.
 import os
 import traceback
 
+from nbvision.keys import without_keys
+
 __all__ = [
     "AccessDenied",
     "AnswerError",
@@ -91,10 +93,10 @@ class NbvisionError(Exception):
     """
 
     def __init__(self, value: str, *, limit: str = "", cure: str = "") -> None:
-        super().__init__(value)
-        self.value = value
-        self.limit = limit
-        self.cure = cure
+        self.value = without_keys(value)
+        self.limit = without_keys(limit)
+        self.cure = without_keys(cure)
+        super().__init__(self.value)
 
     def __str__(self) -> str:
         lines = [self.value]
@@ -180,7 +182,7 @@ class BackendError(NbvisionError):
     ) -> None:
         super().__init__(value, limit=limit, cure=cure)
         self.status = status
-        self.request_id = request_id
+        self.request_id = None if request_id is None else without_keys(request_id)
         self.may_have_been_billed = may_have_been_billed
         self.retry_after_seconds = retry_after_seconds
 

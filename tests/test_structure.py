@@ -11,6 +11,7 @@ PACKAGE = Path(nbvision.__file__).parent
 
 # A module imports only from rows above its own.
 ROWS = [
+    {"keys"},
     {"errors", "geometry", "markup"},
     {
         "findings",

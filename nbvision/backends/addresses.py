@@ -4,6 +4,7 @@ import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 from nbvision.errors import NotConnected
+from nbvision.keys import note_key
 from nbvision.markup import plain
 
 __all__ = ["is_loopback", "other_address", "require_private", "require_sendable_key", "shown"]
@@ -91,6 +92,8 @@ def require_private(address: str) -> None:
 def require_sendable_key(key: str, name: str) -> None:
     """Refuse a key that no HTTP header can carry, such as one copied with its line break.
 
+    From here on no error repeats the key.
+
     Raises
     ------
     NotConnected
@@ -101,6 +104,7 @@ def require_sendable_key(key: str, name: str) -> None:
             f"the key in {name} is empty, or holds a space, a line break or a letter beyond ASCII",
             cure="copy it again, whole and alone",
         )
+    note_key(key)
 
 
 def _parts(address: str) -> SplitResult:

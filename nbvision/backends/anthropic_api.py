@@ -40,6 +40,7 @@ from nbvision.errors import (
     UnreadableAnswer,
 )
 from nbvision.keeping import Keeping
+from nbvision.keys import without_keys
 from nbvision.platforms import Capabilities
 from nbvision.referenced import UploadedImage
 from nbvision.request import Request
@@ -312,7 +313,8 @@ def _kind_and_words(body: object) -> tuple[str, str]:
 
 
 def _request_id(headers: Mapping[str, str]) -> str | None:
-    return next(filter(None, (headers.get(name) for name in _REQUEST_IDS)), None)
+    found = next(filter(None, (headers.get(name) for name in _REQUEST_IDS)), None)
+    return None if found is None else without_keys(found)
 
 
 def _json_of(response: Any, seconds: float) -> Any:
@@ -325,7 +327,7 @@ def _json_of(response: Any, seconds: float) -> Any:
 def _beginning(response: Any) -> str:
     """Return the first words of a reply that is not what was asked for."""
     pieces = bounded(response.iter_bytes(), seconds=REJECTION_SECONDS)
-    return next(pieces, b"")[:2000].decode("utf-8", "backslashreplace")
+    return without_keys(next(pieces, b"")[:2000].decode("utf-8", "backslashreplace"))
 
 
 def _no_reply(wanted: str, text: str) -> NbvisionError:

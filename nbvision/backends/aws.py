@@ -39,6 +39,7 @@ from nbvision.errors import (
     UnreadableAnswer,
 )
 from nbvision.keeping import Keeping
+from nbvision.keys import hide_in_logs, note_keys, without_keys
 from nbvision.platforms import Capabilities, find_platform
 from nbvision.request import Request
 
@@ -190,7 +191,7 @@ class RuntimeBackend:
 def request_id(reply: Mapping[str, Any]) -> str | None:
     """Return the service's name for the request of a reply."""
     found = reply.get("ResponseMetadata", {}).get("RequestId")
-    return str(found) if found else None
+    return without_keys(str(found)) if found else None
 
 
 def hang_up(body: Any) -> None:
@@ -253,10 +254,13 @@ def _make_client(
 
     if endpoint_url is not None:
         require_private(endpoint_url)
+    name = "api_key" if api_key is not None else _TOKEN
+    if api_key is None and profile is None:
+        api_key = os.environ.get(_TOKEN) or None
     if api_key is not None:
-        require_sendable_key(api_key, "api_key")
-    elif profile is None and os.environ.get(_TOKEN):
-        require_sendable_key(os.environ[_TOKEN], _TOKEN)
+        require_sendable_key(api_key, name)
+
+    hide_in_logs()
 
     def make() -> Any:
         # boto3 reads AWS_DEFAULT_REGION alone; the other SDKs, and the guides, say AWS_REGION.
@@ -266,6 +270,7 @@ def _make_client(
         client = session.client("bedrock-runtime", endpoint_url=endpoint_url, config=config)
         if api_key is not None:
             _send_bearer(client, api_key)
+        client.meta.events.register("before-send.bedrock-runtime", _note_keys)
         read_bounded(client)
         stop_early(client)
         return client
@@ -288,8 +293,8 @@ def _config(api_key: str | None, profile: str | None, endpoint_url: str | None) 
         # A proxy of the environment cannot find a server on this machine.
         options["proxies"] = {}
     if api_key is not None:
-        # botocore sends bearer tokens over https only, and takes them from the environment
-        # only; unsigned with the header set, they go where the user said.
+        # botocore sends bearer tokens over https only, also on this machine, and takes them
+        # from the environment only; unsigned with the header set, they go where the user said.
         options["signature_version"] = botocore.UNSIGNED
     elif profile is not None:
         # A profile means to sign with it, also where the environment holds a bearer token.
@@ -302,6 +307,10 @@ def _send_bearer(client: Any, api_key: str) -> None:
         request.headers["Authorization"] = f"Bearer {api_key}"
 
     client.meta.events.register("before-sign.bedrock-runtime", add_header)
+
+
+def _note_keys(request: Any, **_: Any) -> None:
+    note_keys(request.headers)
 
 
 def _not_made(error: Exception, profile: str | None) -> NotConnected:

@@ -10,6 +10,7 @@ from typing import Any
 from nbvision.backends.addresses import is_loopback
 from nbvision.backends.protocol import StopSignal
 from nbvision.backends.reading import bounded, decoded
+from nbvision.keys import hide_in_logs, note_keys
 
 __all__ = ["CONNECT_SECONDS", "REJECTION_SECONDS", "events_of", "hang_up", "make_http_client"]
 
@@ -39,6 +40,11 @@ def make_http_client(address: str, sign: Sign | None = None, stop: StopSignal | 
     def watch(request: Any) -> None:
         request.extensions["trace"] = lambda event, details: _closes(stop, event, details)
 
+    hide_in_logs()
+
+    def note(request: Any) -> None:
+        note_keys(request.headers)
+
     certificates = _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     options: dict[str, Any] = {
         "verify": certificates,
@@ -46,7 +52,7 @@ def make_http_client(address: str, sign: Sign | None = None, stop: StopSignal | 
         "timeout": httpx2.Timeout(_SILENCE_SECONDS, connect=CONNECT_SECONDS),
         "event_hooks": {
             "response": [_keep_short],
-            "request": [*([sign] if sign else []), *([watch] if stop else [])],
+            "request": [*([sign] if sign else []), *([watch] if stop else []), note],
         },
     }
     if is_loopback(address):
