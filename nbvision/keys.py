@@ -7,9 +7,7 @@ and committed. A key is known here from the moment it is sent: nobody can repeat
 import base64
 import logging
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
 __all__ = ["hide_in_logs", "note_key", "note_keys", "without_keys"]
@@ -32,8 +30,9 @@ _LOGGERS = (
     *("botocore.httpsession", "botocore.parsers", "botocore.retryhandler", "botocore.client"),
 )
 
-_lock = threading.Lock()
-_pieces: "OrderedDict[str, frozenset[str]]" = OrderedDict()
+# The newest first, each with all its pieces. Replaced whole and never changed, so that any thread
+# may read it, and a forked child finds no lock held.
+_known: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 def note_keys(headers: Mapping[str, str | bytes]) -> None:
@@ -73,7 +72,7 @@ def without_keys(text: str) -> str:
     >>> without_keys("no key here")
     'no key here'
     """
-    known = tuple(_pieces.values())
+    known = [pieces for _, pieces in _known]
     parts: list[str] = []
     end = 0
     for start in range(len(text) - _PIECE + 1):
@@ -87,18 +86,12 @@ def without_keys(text: str) -> str:
 
 def note_key(key: str) -> None:
     """Remember one key."""
+    global _known  # noqa: PLW0603 - what this process has sent is one thing
     if len(key) < _PIECE:
         return
-    with _lock:
-        if key not in _pieces:
-            _pieces[key] = frozenset(
-                form[start : start + _PIECE]
-                for form in _forms(key)
-                for start in range(len(form) - _PIECE + 1)
-            )
-        _pieces.move_to_end(key)
-        while len(_pieces) > _MOST_KEYS:
-            _pieces.popitem(last=False)
+    others = tuple(known for known in _known if known[0] != key)
+    mine = next((pieces for known, pieces in _known if known == key), None) or _pieces_of(key)
+    _known = ((key, mine), *others)[:_MOST_KEYS]
 
 
 def _hide(record: logging.LogRecord) -> bool:
@@ -109,8 +102,11 @@ def _hide(record: logging.LogRecord) -> bool:
     return True
 
 
-def _forms(key: str) -> Iterator[str]:
+def _pieces_of(key: str) -> frozenset[str]:
     data = key.encode()
-    yield from (key, quote(key, safe=""), data.hex())
-    for shift in range(3):  # base64 spells the same bytes in three ways, by where they stand
-        yield base64.b64encode(b"x" * shift + data).decode()[4:-4]
+    forms = [key, quote(key, safe=""), data.hex()]
+    # base64 spells the same bytes in three ways, by where they stand.
+    forms += [base64.b64encode(b"x" * shift + data).decode()[4:-4] for shift in range(3)]
+    return frozenset(
+        form[start : start + _PIECE] for form in forms for start in range(len(form) - _PIECE + 1)
+    )
