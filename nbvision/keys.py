@@ -72,12 +72,11 @@ def without_keys(text: str) -> str:
     >>> without_keys("no key here")
     'no key here'
     """
-    known = [pieces for _, pieces in _known]
+    found = {piece for _, pieces in _known for piece in pieces if piece in text}
     parts: list[str] = []
     end = 0
-    for start in range(len(text) - _PIECE + 1):
-        piece = text[start : start + _PIECE]
-        if any(piece in pieces for pieces in known):
+    for start in range(len(text) - _PIECE + 1) if found else ():
+        if text[start : start + _PIECE] in found:
             if start > end or not parts:
                 parts += [text[end:start], _HIDDEN]
             end = start + _PIECE
