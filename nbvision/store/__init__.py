@@ -1,5 +1,6 @@
 """Every call of this person's notebooks, kept in one SQLite file: intents, answers, money."""
 
+from nbvision.store.leases import Lease
 from nbvision.store.notices import StoreNotice
 from nbvision.store.opening import OFF, open_store
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
@@ -10,6 +11,7 @@ __all__ = [
     "Ending",
     "Intent",
     "Kept",
+    "Lease",
     "PastCall",
     "SentPicture",
     "Spent",

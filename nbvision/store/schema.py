@@ -61,6 +61,11 @@ _STEPS = (
         name TEXT PRIMARY KEY,
         spent INTEGER NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE leases (
+        name TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        beat INTEGER NOT NULL
+    ) WITHOUT ROWID;
     """,
 )
 VERSION = len(_STEPS)
