@@ -64,7 +64,7 @@ class Budget:
     name: str
 
     @classmethod
-    def of(cls, dollars: Any, name: str | None = None) -> "Budget":
+    def of(cls, dollars: Any, name: Any = None) -> "Budget":
         """Return a budget of so many US dollars.
 
         Parameters

@@ -142,7 +142,7 @@ def remembered(
         started = time.monotonic()
         response = require_usable(ask(_not_counted))
         return Remembered(response, time.monotonic() - started, None, _Disowning())
-    call = _Call(request, keeping, backend, address, sample, allowances)
+    call = _Call(request, keeping, backend, address, sample, allowances=allowances)
     while True:
         if not refresh and (kept := call.kept()) is not None:
             return kept
@@ -193,6 +193,7 @@ class _Call:
         backend: str,
         address: str,
         sample: int,
+        *,
         allowances: Sequence[Allowance],
     ) -> None:
         self._request = request

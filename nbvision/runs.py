@@ -326,14 +326,17 @@ def run(
     >>> print(shelves)
     this run: 2 asked, 0 from store; $0.00 spent of $0.5000, $0.5000 left
     """
-    if name is not None:
-        is_name = isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME
-        if not is_name or one_line(name, empty="") != name:
-            limit = f"one line of 1 to {_LONGEST_NAME} characters"
-            raise RequestError(f"name={name!r}"[:200], limit=limit, cure='nv.run("shelves"), say')
+    _check_name(name)
     if budget is not None and not isinstance(budget, Budget):
         budget = Budget.of(budget, f"run:{name}" if name else f"{UNNAMED}{uuid4().hex}")
     return Run(name or "", budget, waits=wait)
+
+
+def _check_name(name: object) -> None:
+    is_name = isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME
+    if name is not None and not (is_name and one_line(str(name), empty="") == name):
+        limit = f"one line of 1 to {_LONGEST_NAME} characters"
+        raise RequestError(f"name={name!r}"[:200], limit=limit, cure='nv.run("shelves"), say')
 
 
 class CallInRuns:

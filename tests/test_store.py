@@ -19,7 +19,16 @@ from typing import Any
 import pytest
 
 from nbvision.errors import BudgetExceeded, StoreFailed
-from nbvision.store import Allowance, Ending, Intent, SentPicture, Store, StoreNotice, notices, open_store
+from nbvision.store import (
+    Allowance,
+    Ending,
+    Intent,
+    SentPicture,
+    Store,
+    StoreNotice,
+    notices,
+    open_store,
+)
 from nbvision.store.place import disk_kind
 from nbvision.store.schema import VERSION
 

@@ -70,6 +70,11 @@ _STEPS = (
         PRIMARY KEY (budget, number)
     ) WITHOUT ROWID;
     CREATE INDEX takings_by_number ON takings (number);
+    CREATE TABLE leases (
+        name TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        beat INTEGER NOT NULL
+    ) WITHOUT ROWID;
     """,
 )
 VERSION = len(_STEPS)

@@ -1,7 +1,8 @@
 """The store: intent before sending, ending after; answers given again; history and money."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
@@ -10,6 +11,7 @@ from nbvision.errors import StoreFailed
 from nbvision.store import schema
 from nbvision.store.allowances import Allowance, Allowances, settle, take
 from nbvision.store.database import Database
+from nbvision.store.leases import Lease, Leases, nothing
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
 from nbvision.store.searching import PAST_COLUMNS, index_words, past_call, search_statement
 from nbvision.store.values import (
@@ -55,6 +57,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._leases = Leases(database)
         self.path = database.path
         self.allowances = Allowances(database)
 
@@ -62,6 +65,52 @@ class Store:
     def is_read_only(self) -> bool:
         """Whether a newer nbvision wrote it, so that it is not written."""
         return self._database.is_read_only
+
+    def lease(self, name: str) -> Lease | None:
+        """Return a lease of a name; None if somebody living holds it.
+
+        It lasts until it is released or forgotten, or the process ends. Where nothing can be
+        written nobody is kept out.
+
+        Raises
+        ------
+        StoreFailed
+            If it cannot be written.
+
+        Examples
+        --------
+        >>> from nbvision.store.opening import memory_store
+        >>> lease = memory_store().lease("run:shelves")
+        >>> memory_store().lease("run:shelves") is None
+        True
+        >>> lease.release()
+        """
+        return self._leases.take(name)
+
+    def leased(
+        self,
+        name: str,
+        *,
+        require_wanted: Callable[[], None] = nothing,
+        on_wait: Callable[[], None] = nothing,
+    ) -> AbstractContextManager[Lease]:
+        """Hold a name for a block; wait until nobody else does.
+
+        Parameters
+        ----------
+        name
+            What is to be held.
+        require_wanted
+            Called at every look; what it raises ends the waiting.
+        on_wait
+            Called once, if there is anything to wait for.
+
+        Raises
+        ------
+        StoreFailed
+            If it cannot be written.
+        """
+        return self._leases.holding(name, require_wanted=require_wanted, on_wait=on_wait)
 
     def begin(self, intent: Intent, *, allowances: Sequence[Allowance] = ()) -> int:
         """Keep that a call is about to be sent, and return its number.
