@@ -176,13 +176,12 @@ class Run(AbstractContextManager["Run"]):
             self._leaving.__exit__(kind, error, trace)
 
     def __str__(self) -> str:
-        words = f"{_called(self.name)}: {self._counted}; {self.spent} spent"
-        if self.budget is not None:
-            left = dollars_in_words(self.left or 0.0)
-            words += f" of {dollars_in_words(self.budget.dollars)}, {left} left"
+        parts = [str(self._counted), self._money()]
         if self._lease is not None and self._lease.is_lost:
-            words += "; another kernel has taken it over while this one slept"
-        return words + (f"; stopped: {one_line(self.why)[:300]}" if self.why else "")
+            parts.append("another kernel has taken it over while this one slept")
+        if self.why:
+            parts.append(f"stopped: {one_line(self.why)[:300]}")
+        return f"{_called(self.name)}: {'; '.join(parts)}"
 
     def __repr__(self) -> str:
         return f"Run({self.name!r}, {self._counted})" if self.name else f"Run({self._counted})"
@@ -227,6 +226,16 @@ class Run(AbstractContextManager["Run"]):
             self._counted = replace(self._counted, **counts)
         if self._live is not None and threading.current_thread() is threading.main_thread():
             self._live.progress(str(self).partition(": ")[2])
+
+    def _money(self) -> str:
+        try:
+            spent = self.spent
+        except StoreFailed:
+            return "what is spent cannot be read"
+        if self.budget is None:
+            return f"{spent} spent"
+        left = dollars_in_words(max(0.0, self.budget.dollars - spent.most))
+        return f"{spent} spent of {dollars_in_words(self.budget.dollars)}, {left} left"
 
     def _paid_from(self) -> Allowance:
         own = f"run:{self.name}" if self.name else f"{UNNAMED}{uuid4().hex}"
