@@ -135,6 +135,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
             sample=how.sample,
             refresh=how.refresh,
             require_wanted=_require_wanted,
+            on_wait=live.note,
         )
     if answer.from_store is not None and how.on_text is not None:
         how.on_text(answer.response.text)

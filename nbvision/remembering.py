@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from nbvision.errors import (
     AnswerError,
@@ -26,7 +28,7 @@ from nbvision.keeping import Keeping
 from nbvision.markup import one_line
 from nbvision.request import Request
 from nbvision.response import Response, parse_response, require_usable
-from nbvision.store import Ending, Intent, Store, open_store
+from nbvision.store import Ending, Intent, Lease, Store, open_store
 from nbvision.store.notices import notice
 from nbvision.store.opening import memory_store
 
@@ -40,6 +42,10 @@ Ask = Callable[[Callable[[str], None]], Response]
 
 def _nothing() -> None:
     """Let the waiting go on."""
+
+
+def _not_said(_: str) -> None:
+    """Tell nobody, and count nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +104,12 @@ def remembered(
     sample: int = 0,
     refresh: bool = False,
     require_wanted: Callable[[], None] = _nothing,
+    on_wait: Callable[[str], None] = _not_said,
 ) -> Remembered:
     """Return the kept answer to a request, or ask and keep it.
+
+    Who asks what is under way already waits for that answer. Of kernels this holds for those
+    with one store: in a folder of replies nobody can see that another asks.
 
     Parameters
     ----------
@@ -117,6 +127,8 @@ def remembered(
         Ask in any case; both answers are kept, and the new one is given from then on.
     require_wanted
         Called while another's identical call is waited for; what it raises ends the waiting.
+    on_wait
+        Told in words what is waited for, once.
 
     Raises
     ------
@@ -131,7 +143,7 @@ def remembered(
     """
     if not (keeping.is_on or keeping.budget or keeping.is_offline):
         started = time.monotonic()
-        response = require_usable(ask(_not_counted))
+        response = require_usable(ask(_not_said))
         return Remembered(response, time.monotonic() - started, None, _Disowning())
     call = _Call(request, keeping, backend, address, sample)
     while True:
@@ -145,9 +157,8 @@ def remembered(
         with _lock:
             other = _under_way.setdefault(call.key, mine)
         if other is mine:
-            return _lead(call, ask, mine)
-        while not other.is_over.wait(_LOOK_SECONDS):
-            require_wanted()
+            return _lead(call, ask, mine, require_wanted, on_wait)
+        _wait(partial(other.is_over.wait, _LOOK_SECONDS), "this kernel", require_wanted, on_wait)
         if other.result is not None:
             return other.result
         if other.error is not None:
@@ -155,11 +166,22 @@ def remembered(
         # The other was stopped, which says nothing of this one: look and ask again.
 
 
-def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
+def _lead(
+    call: "_Call",
+    ask: Ask,
+    mine: _UnderWay,
+    require_wanted: Callable[[], None],
+    on_wait: Callable[[str], None],
+) -> Remembered:
     try:
-        result = call.ask(ask)
+        result = None
+        while result is None:
+            result = call.ask_alone(ask)
+            if result is None:
+                _wait(call.is_over_elsewhere, "another kernel", require_wanted, on_wait)
         # Those who wait have not paid for it either.
-        mine.result = Remembered(result.response, 0.0, datetime.now(UTC), result.disown)
+        asked_at = result.from_store or datetime.now(UTC)
+        mine.result = Remembered(result.response, 0.0, asked_at, result.disown)
     except Interrupted:
         raise
     except NbvisionError as error:
@@ -171,6 +193,21 @@ def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
         with _lock:
             _under_way.pop(call.key, None)
         mine.is_over.set()
+
+
+def _wait(
+    is_over: Callable[[], bool],
+    who: str,
+    require_wanted: Callable[[], None],
+    on_wait: Callable[[str], None],
+) -> None:
+    """Wait until it is over; each look takes a moment."""
+    has_said = False
+    while not is_over():
+        if not has_said:
+            on_wait(f"{who} is asking the same; waiting for its answer")
+            has_said = True
+        require_wanted()
 
 
 class _Call:
@@ -208,23 +245,58 @@ class _Call:
 
     def ask(self, ask: Ask) -> Remembered:
         """Keep the intent, ask, and keep how it ended."""
-        store, budget = self._store, self._keeping.budget
-        if budget is not None and (store is None or store.is_read_only):
-            store = memory_store()
-        number = None
+        store = self._written_store()
+        number = None if store is None else store.begin(self.intent, **self._taken())
+        return self._ask(ask, store, number)
+
+    def ask_alone(self, ask: Ask) -> Remembered | None:
+        """Do as `ask`, unless there is an answer by now; None while another kernel asks."""
+        store = self._written_store()
+        if store is None or store is not self._store or not self._fingerprint.is_known:
+            return self.kept() or self.ask(ask)
+        # Before the look: an answer that comes after it is another than the newest.
+        newest = store.newest(*self.key)
+        if (kept := self.kept()) is not None:
+            return kept
+        begun = store.begin_alone(self.intent, newest, **self._taken())
+        if begun is None:
+            return None
+        number, lease = begun
+        try:
+            return self._ask(ask, store, number, lease)
+        finally:
+            lease.release()  # if an interrupt came before it was
+
+    def is_over_elsewhere(self) -> bool:
+        """Whether no other kernel asks this; waits a moment if one does."""
+        if self._store is None or not self._store.is_being_asked(*self.key):
+            return True
+        time.sleep(_LOOK_SECONDS)
+        return False
+
+    def _written_store(self) -> Store | None:
+        store = self._store
         if store is not None and not store.is_read_only:
-            taken = {"budget": budget.name, "limit": budget.dollars} if budget else {}
-            number = store.begin(self.intent, **taken)  # type: ignore[arg-type]
+            return store
+        return None if self._keeping.budget is None else memory_store()
+
+    def _taken(self) -> dict[str, Any]:
+        budget = self._keeping.budget
+        return {"budget": budget.name, "limit": budget.dollars} if budget else {}
+
+    def _ask(
+        self, ask: Ask, store: Store | None, number: int | None, lease: Lease | None = None
+    ) -> Remembered:
         asked_at, started, waits = datetime.now(UTC), time.monotonic(), [""]
         model_id = self._request.model_id
         try:
             response = require_usable(ask(waits.append))
         except BaseException as error:
             ending = broken_off(error, model_id, time.monotonic() - started, len(waits))
-            _complete(store, number, ending)
+            _complete(store, number, ending, lease)
             raise
         seconds = time.monotonic() - started
-        _complete(store, number, answered(response, model_id, seconds, len(waits)))
+        _complete(store, number, answered(response, model_id, seconds, len(waits)), lease)
         if self._keeping.replies is not None and self._fingerprint.is_known:
             _write(lambda: self._write_to_folder(response, asked_at))
         kept = number if store is self._store else None
@@ -281,9 +353,9 @@ class _Disowning:
             file.unlink(missing_ok=True)
 
 
-def _complete(store: Store | None, number: int | None, ending: Ending) -> None:
+def _complete(store: Store | None, number: int | None, ending: Ending, lease: Lease | None) -> None:
     if store is not None and number is not None:
-        _write(lambda: store.complete(number, ending))
+        _write(lambda: store.complete(number, ending, lease))
 
 
 def _write(action: Callable[[], object]) -> None:
@@ -304,7 +376,3 @@ def _missing(intent: Intent) -> NotConnected:
         limit="offline: only stored replies answer",
         cure="run it once without offline=True, and keep the folder of replies",
     )
-
-
-def _not_counted(_: str) -> None:
-    """Count nothing."""

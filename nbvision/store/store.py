@@ -9,8 +9,8 @@ from typing import Any
 
 from nbvision.errors import BudgetExceeded, StoreFailed
 from nbvision.store import schema
-from nbvision.store.database import Database
-from nbvision.store.leases import Lease, Leases, nothing
+from nbvision.store.database import Database, patiently
+from nbvision.store.leases import Lease, Leases, delete, let_go, nothing
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
 from nbvision.store.searching import PAST_COLUMNS, index_words, past_call, search_statement
 from nbvision.store.values import (
@@ -123,42 +123,80 @@ class Store:
         StoreFailed
             If it cannot be written; nothing should be sent then.
         """
-        most = billionths(intent.most_dollars)
-        new = [(p.name, p.thumbnail) for p in self._unseen(intent.pictures) if p.thumbnail]
-        thumbnails = [(name, make()) for name, make in new]
+        thumbnails = self._new_thumbnails(intent)
         with self._database.writing() as connection:
-            if budget:
-                _take(connection, budget, most, limit)
-            row = {
-                "asked_at": now_microseconds(),
-                "name": intent.name,
-                "exact": intent.exact,
-                "sample": intent.sample,
-                "backend": intent.backend,
-                "place": intent.place,
-                "model": intent.model,
-                "parameters": to_json(intent.parameters),
-                "messages": to_json(intent.messages),
-                "prompt": storable(intent.prompt),
-                "most_dollars": most,
-                "budget": budget or None,
-            }
-            number = _insert(connection, "calls", row)
-            connection.executemany(
-                "INSERT OR IGNORE INTO pictures (name, thumbnail) VALUES (?, ?)", thumbnails
-            )
-            connection.executemany(
-                "INSERT INTO call_pictures (call, position, name, source, fit) "
-                "VALUES (?, ?, ?, ?, ?)",
-                [
-                    (number, position, picture.name, storable(picture.source), to_json(picture.fit))
-                    for position, picture in enumerate(intent.pictures)
-                ],
-            )
-        return number
+            return _begin(connection, intent, thumbnails, budget, limit)
 
-    def complete(self, number: int, ending: Ending) -> None:
+    def begin_alone(
+        self, intent: Intent, newest: int, *, budget: str = "", limit: float | None = None
+    ) -> tuple[int, Lease] | None:
+        """Do as `begin`, unless another kernel asks the same or has been answered meanwhile.
+
+        All in one step, so that of two that ask at once one is told to wait, and takes nothing
+        from its budget.
+
+        Parameters
+        ----------
+        intent, budget, limit
+            As for `begin`.
+        newest
+            What `newest` said before it was found that no stored answer will do.
+
+        Returns
+        -------
+        The call's number and the lease that `complete` ends; None if there is something to
+        wait for or to look at.
+
+        Raises
+        ------
+        BudgetExceeded, StoreFailed
+            As `begin`.
+        """
+        thumbnails = self._new_thumbnails(intent)
+        lease = None
+        try:
+            with self._database.writing() as connection:
+                if _newest(connection, intent.exact, intent.sample) == newest:
+                    name = _asking(intent.exact, intent.sample)
+                    lease = self._leases.claim(connection, name)
+                if lease is None:
+                    return None
+                return _begin(connection, intent, thumbnails, budget, limit), lease
+        except BaseException:
+            let_go(lease)
+            raise
+
+    def newest(self, exact: str, sample: int) -> int:
+        """Return the number of the newest answer to a request, usable or not; 0 for none.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be read.
+        """
+        with self._database.reading() as connection:
+            return patiently(lambda: _newest(connection, exact, sample))
+
+    def is_being_asked(self, exact: str, sample: int) -> bool:
+        """Whether a living kernel asks this just now, or nobody can say since the file is locked.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be used.
+        """
+        return not self._leases.is_free(_asking(exact, sample))
+
+    def complete(self, number: int, ending: Ending, lease: Lease | None = None) -> None:
         """Keep how a call ended; what a budget had taken for it becomes what it cost.
+
+        Parameters
+        ----------
+        number, ending
+            Which call, and how.
+        lease
+            What keeps others from asking the same: over in the same step, or, if nothing can
+            be written, by its silence.
 
         Raises
         ------
@@ -182,18 +220,13 @@ class Store:
             "message": None if message is None else to_json(message),
             "error": storable(ending.error),
         }
-        with self._database.writing() as connection:
-            (known,) = connection.execute(
-                f"UPDATE calls SET {', '.join(f'{column} = ?' for column in row)} "
-                "WHERE number = ? AND outcome = 'unknown' RETURNING budget, most_dollars",
-                (*row.values(), number),
-            ).fetchall() or [(None, None)]
-            budget, most = known
-            if budget is not None and dollars is not None:
-                connection.execute(
-                    "UPDATE budgets SET spent = spent + ? WHERE name = ?",
-                    (dollars - (most or 0), budget),
-                )
+        try:
+            with self._database.writing() as connection:
+                _complete(connection, number, row)
+                if lease is not None:
+                    delete(connection, lease)
+        finally:
+            let_go(lease)
 
     def find(self, exact: str, name: str = "", *, sample: int = 0) -> Kept | None:
         """Return the newest whole and usable answer to a request; None if there is none.
@@ -373,17 +406,83 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self.path.name!r})"
 
-    def _unseen(self, pictures: Iterable[SentPicture]) -> list[SentPicture]:
-        by_name = {picture.name: picture for picture in pictures}
+    def _new_thumbnails(self, intent: Intent) -> list[tuple[str, bytes]]:
+        """Return those of pictures that the store has not seen; made before it is locked."""
+        by_name = {picture.name: picture for picture in intent.pictures}
         marks = ", ".join("?" * len(by_name))
-        seen = {
-            name
-            for (name,) in self._database.rows(
-                f"SELECT name FROM pictures WHERE name IN ({marks})",
-                tuple(by_name),
-            )
-        }
-        return [picture for name, picture in by_name.items() if name not in seen]
+        statement = f"SELECT name FROM pictures WHERE name IN ({marks})"
+        seen = {name for (name,) in self._database.rows(statement, tuple(by_name))}
+        return [
+            (name, picture.thumbnail())
+            for name, picture in by_name.items()
+            if name not in seen and picture.thumbnail
+        ]
+
+
+def _asking(exact: str, sample: int) -> str:
+    return f"call:{exact}:{sample}"
+
+
+def _newest(connection: Connection, exact: str, sample: int) -> int:
+    rows = connection.execute(
+        "SELECT number FROM calls WHERE exact = ? AND sample = ? AND outcome = 'answered' "
+        "ORDER BY number DESC LIMIT 1",
+        (exact, sample),
+    )
+    (number,) = rows.fetchone() or (0,)
+    return int(number)
+
+
+def _begin(
+    connection: Connection,
+    intent: Intent,
+    thumbnails: list[tuple[str, bytes]],
+    budget: str,
+    limit: float | None,
+) -> int:
+    most = billionths(intent.most_dollars)
+    if budget:
+        _take(connection, budget, most, limit)
+    row = {
+        "asked_at": now_microseconds(),
+        "name": intent.name,
+        "exact": intent.exact,
+        "sample": intent.sample,
+        "backend": intent.backend,
+        "place": intent.place,
+        "model": intent.model,
+        "parameters": to_json(intent.parameters),
+        "messages": to_json(intent.messages),
+        "prompt": storable(intent.prompt),
+        "most_dollars": most,
+        "budget": budget or None,
+    }
+    number = _insert(connection, "calls", row)
+    connection.executemany(
+        "INSERT OR IGNORE INTO pictures (name, thumbnail) VALUES (?, ?)", thumbnails
+    )
+    connection.executemany(
+        "INSERT INTO call_pictures (call, position, name, source, fit) VALUES (?, ?, ?, ?, ?)",
+        [
+            (number, position, picture.name, storable(picture.source), to_json(picture.fit))
+            for position, picture in enumerate(intent.pictures)
+        ],
+    )
+    return number
+
+
+def _complete(connection: Connection, number: int, row: Mapping[str, Any]) -> None:
+    (known,) = connection.execute(
+        f"UPDATE calls SET {', '.join(f'{column} = ?' for column in row)} "
+        "WHERE number = ? AND outcome = 'unknown' RETURNING budget, most_dollars",
+        (*row.values(), number),
+    ).fetchall() or [(None, None)]
+    budget, most = known
+    if budget is not None and row["dollars"] is not None:
+        connection.execute(
+            "UPDATE budgets SET spent = spent + ? WHERE name = ?",
+            (row["dollars"] - (most or 0), budget),
+        )
 
 
 def _take(connection: Connection, budget: str, most: int | None, limit: float | None) -> None:
