@@ -126,7 +126,7 @@ class Run(AbstractContextManager["Run"]):
                 self._lease = self._leased(leaving)
             leaving.callback(self._close)
             self._pid = os.getpid()
-            self._live = leaving.enter_context(LiveText(_called(self.name)))
+            self._live = _live_line(self.name, leaving)
             self._around = (*_here.get(), self)
             _here.set(self._around)
             _open.append(self)
@@ -242,7 +242,7 @@ class Run(AbstractContextManager["Run"]):
                 )
             leaving.callback(lease.release)
             return lease
-        live = leaving.enter_context(LiveText(_called(self.name)))
+        live = _live_line(self.name, leaving)
         held = store.leased(
             name,
             require_wanted=_require_wanted,
@@ -302,7 +302,7 @@ def run(
     ...     for sample in (nv.samples.shelf_before, nv.samples.shelf_after):
     ...         _ = nv.describe(sample, backend=practice)
     >>> print(shelves)
-    this run: 2 asked, 0 from store; $0.00 spent of $0.5000, $0.5000 left
+    this run: 2 asked, 0 from store; $0.00 spent of $0.50, $0.50 left
     """
     _check_name(name)
     if budget is not None and not isinstance(budget, Budget):
@@ -412,6 +412,13 @@ def _hold_here(one: Run) -> None:
 
 def _let_go_here(one: Run) -> None:
     _named.pop((os.getpid(), one.name), None)
+
+
+def _live_line(name: str, leaving: ExitStack) -> LiveText:
+    """Return a line that goes when the block is left, by an interrupt too: no answer is cut."""
+    live = LiveText(_called(name))
+    leaving.callback(live.__exit__, None, None, None)
+    return live
 
 
 def _require_wanted() -> None:

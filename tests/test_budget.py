@@ -407,7 +407,7 @@ def test_a_connection_says_what_is_left_and_where_answers_are_kept(
     backend: Any = at(place, budget=nv.Budget.of(0.5, "lesson"), replies=folder)
     ask(backend, 1)
     shown = backend._repr_mimebundle_()
-    words = "$0.0050 spent of $0.5000, $0.4950 left; replies in <lesson>.replies; answers are kept"
+    words = "$0.0050 spent of $0.50, $0.4950 left; replies in <lesson>.replies; answers are kept"
     assert words in shown["text/plain"]
     assert "<lesson>" not in shown["text/html"]
     off: Any = at(place, store=False)
@@ -435,6 +435,6 @@ def test_memory_holds_what_no_file_does() -> None:
     budget = nv.Budget.of(1, "in memory")
     taking = memory_store().allowances.take([budget.allowance()], 0.25)
     assert taking is not None
-    assert str(budget) == "$0.00 and at most $0.2500 more spent of $1.00, $0.7500 left"
+    assert str(budget) == "$0.00 and at most $0.25 more spent of $1.00, $0.75 left"
     budget.reset()
     assert str(budget) == "$0.00 spent of $1.00, $1.00 left"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from doors import DOORS, door, every_door
 from test_budget import DOLLARS, NOTICE, PICTURE, answer_dearly, ask, at
-from wire import Arrived, Connection, Wire, wire
+from wire import EVENTS, MESSAGE, SSE, Arrived, Connection, Wire, sse, wire
 
 import nbvision as nv
 from nbvision.backends.protocol import StopSignal
@@ -85,11 +86,16 @@ def test_what_broke_off_counts_at_its_worst(store: Store) -> None:
     assert store.allowances.taken("run:lost") == run.spent
 
 
-def test_an_unknown_price_is_said(store: Store, place: Wire) -> None:
-    with nv.run() as run:
+def test_an_unknown_price_is_said() -> None:
+    tomorrow = json.dumps(EVENTS).replace(MESSAGE["model"], "claude-of-tomorrow")
+
+    def answer(connection: Connection, _: Arrived) -> None:
+        connection.reply(b"".join(map(sse, json.loads(tomorrow))), content_type=SSE)
+
+    with wire(answer) as place, nv.run() as run:
         nv.ask(PICTURE, "What?", backend=at(place), model="claude-of-tomorrow")
-    assert run.calls.unpriced in {0, 1}
-    assert store.history()[0].most_dollars is None
+    assert run.calls == RunCalls(asked=1, unpriced=1)
+    assert "1 of unknown price" in str(run)
 
 
 def test_conversations_and_every_call_belong_to_the_run() -> None:
@@ -335,6 +341,19 @@ def test_wrapping_takes_the_runs_around_along() -> None:
     assert (outer.calls.asked, inner.calls.asked) == (2, 1)
 
 
+def test_what_a_panel_asks_within_the_block_belongs_to_the_run() -> None:
+    practice = nv.connect("practice", words_per_second=None)
+    panel = nv.AskPanel(nv.samples.shapes, backend=practice)
+    with nv.run() as run:
+        panel.ask()
+        panel.wait(20)
+    panel.prompt = "Another question"
+    panel.ask()  # as a click later would
+    assert panel.wait(20) is not None
+    panel.close()
+    assert run.calls.asked == 1
+
+
 def test_what_goes_on_after_the_run_sends_nothing(store: Store, place: Wire) -> None:
     backend = at(place)
     with nv.run("shelves", budget=1) as run:
@@ -508,8 +527,7 @@ def test_a_run_shows_itself_in_one_line(store: Store, place: Wire) -> None:
         ask(at(place), 1)
         shown = run._repr_mimebundle_()
         assert shown["text/plain"] == (
-            'the run "<b>shelves</b>": 1 asked, 0 from store; $0.0050 spent of $0.5000, '
-            "$0.4950 left"
+            'the run "<b>shelves</b>": 1 asked, 0 from store; $0.0050 spent of $0.50, $0.4950 left'
         )
         assert "<b>shelves" not in shown["text/html"]
         lines = status_of(Settings()).in_words()
