@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -311,6 +312,22 @@ def _fresh(database: Database) -> Any:
     with database.writing() as connection:
         migrate(connection)
     return Allowances(database)
+
+
+def test_threads_that_begin_at_once_have_one_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made twice, each would hold the whole budget."""
+    from nbvision.store import opening
+
+    monkeypatch.setattr(opening, "_opened", {})
+    start = threading.Barrier(8)
+
+    def begin(_: int) -> int:
+        start.wait(10)
+        return id(memory_store())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(begin, range(8)))) == 1
+    memory_store().close()
 
 
 @pytest.mark.parametrize("where", ["in the store", "in memory"])

@@ -83,7 +83,7 @@ def test_a_run_shows_its_cost_in_a_line_that_is_gone_at_the_end(
             words = content["data"]["text/plain"]
             shown.setdefault(content["transient"]["display_id"], []).append(words)
     (line,) = (words for words in shown.values() if words[0].startswith("this run: "))
-    assert any("1 asked, 0 from store; $0.00 spent of $0.50, $0.50 left" in one for one in line)
+    assert any("2 asked, 0 from store; $0.00 spent of $0.50, $0.50 left" in one for one in line)
     assert {words[-1] for words in shown.values()} == {""}
 
 
