@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nbvision.attempts import Attempts, counted_in
 from nbvision.backends import Backend, current, held_by
 from nbvision.backends.stopping import stop_here
 from nbvision.box_reader import read_boxes
@@ -24,7 +25,7 @@ from nbvision.request import Request, RequestMessage, Thinking, build_request, i
 from nbvision.response import Response
 from nbvision.results import Cost, Reply
 from nbvision.runs import call_in_runs
-from nbvision.spending import count_exchange
+from nbvision.spending import count_broken_off, count_exchange
 from nbvision.stream_reader import StreamReader
 
 __all__ = ["How", "exchange", "found_in", "parsed_by"]
@@ -199,9 +200,9 @@ def _answer(how: How, request: Request, live: LiveText) -> Remembered:
             if how.budget is not None and not isinstance(how.budget, Budget):
                 require_within(how.budget, request)
 
-        def ask(attempt: Callable[[str], None]) -> Response:
+        def ask(attempts: Attempts) -> Response:
             call.sent()
-            return _counted(how, request, live, attempt)
+            return _counted(how, request, live, attempts)
 
         answer = remembered(
             request,
@@ -226,27 +227,24 @@ def _require_wanted() -> None:
         stop.require_unset()
 
 
-def _counted(
-    how: How, request: Request, live: LiveText, attempt: Callable[[str], None]
-) -> Response:
+def _counted(how: How, request: Request, live: LiveText, attempts: Attempts) -> Response:
     """Send a request, and count what it cost; a stored answer is none of this."""
-    with count_exchange(how.backend.name, how.model_id) as note:
-        response = _stream(how, request, live, attempt)
-        dollars, usage = cost_of(response, how.model_id).dollars, response.usage
-        note(response.model, usage.total_input_tokens, usage.output_tokens, dollars)
+    who = (how.backend.name, how.model_id)
+    try:
+        with counted_in(attempts), count_exchange(*who) as note:
+            response = _stream(how, request, live)
+            dollars, usage = cost_of(response, how.model_id).dollars, response.usage
+            note(response.model, usage.total_input_tokens, usage.output_tokens, dollars)
+    finally:
+        count_broken_off(*who, attempts.unsure)
     return response
 
 
-def _stream(how: How, request: Request, live: LiveText, attempt: Callable[[str], None]) -> Response:
+def _stream(how: How, request: Request, live: LiveText) -> Response:
     """Send a request and read its events to the end; an interrupt leaves the part on show."""
     reader = StreamReader()
-
-    def wait(words: str) -> None:
-        attempt(words)
-        live.note(words)
-
     live.note("asked, waiting for the first word")
-    with how.backend.stream(request, on_wait=wait, stop=stop_here()) as events:
+    with how.backend.stream(request, on_wait=live.note, stop=stop_here()) as events:
         for event in events:
             text = reader.feed(event)
             if reader.is_thinking:

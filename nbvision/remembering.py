@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from nbvision.attempts import Attempts
 from nbvision.budget import ledger, most_dollars
 from nbvision.errors import (
     AnswerError,
+    BackendError,
     BudgetExceeded,
     Interrupted,
     NbvisionError,
@@ -37,8 +39,8 @@ __all__ = ["Remembered", "remembered"]
 
 _LOOK_SECONDS = 0.1  # between two looks at whether a waiting call is still wanted
 
-Ask = Callable[[Callable[[str], None]], Response]
-"""Sends a request and returns the answer; tells what it is given of each further attempt."""
+Ask = Callable[[Attempts], Response]
+"""Sends a request and returns the answer; counts further attempts in what it is given."""
 
 
 def _nothing() -> None:
@@ -151,7 +153,7 @@ def remembered(
     if not (keeping.is_on or allowances or keeping.is_offline):
         before_sending()
         started = time.monotonic()
-        response = require_usable(ask(_not_said))
+        response = require_usable(ask(Attempts()))
         return Remembered(response, time.monotonic() - started, None, _Disowning())
     call = _Call(request, keeping, backend, address, sample, allowances=allowances)
     wait = partial(_wait, require_wanted, on_wait)
@@ -297,22 +299,36 @@ class _Call:
         self, ask: Ask, store: Store | None, number: int | None, lease: Lease | None = None
     ) -> Remembered:
         taking = self._take() if store is None else None
-        asked_at, started, waits = datetime.now(UTC), time.monotonic(), [""]
+        attempts = Attempts(is_affordable=partial(self._takes_more, store))
+        asked_at, started = datetime.now(UTC), time.monotonic()
         model_id = self._request.model_id
         try:
-            response = require_usable(ask(waits.append))
+            response = require_usable(ask(attempts))
         except BaseException as error:
-            ending = broken_off(error, model_id, time.monotonic() - started, len(waits))
+            ending = broken_off(error, model_id, time.monotonic() - started, attempts)
             _complete(store, number, ending, lease)
             _settle(taking, ending)
+            if attempts.unsure and isinstance(error, BackendError | Interrupted):
+                error.may_have_been_billed = True
             raise
         seconds = time.monotonic() - started
-        ending = answered(response, model_id, seconds, len(waits))
+        ending = answered(response, model_id, seconds, attempts)
         _complete(store, number, ending, lease)
         _settle(taking, ending)
         if self._keeping.replies is not None and self._fingerprint.is_known:
             _write(lambda: self._write_to_folder(response, asked_at))
         return Remembered(response, seconds, None, self._disowning(number))
+
+    def _takes_more(self, store: Store | None) -> bool:
+        """Leave what was taken for an attempt that may have been billed; take for another."""
+        try:
+            if store is None:
+                self._take()
+            else:
+                store.allowances.take(self._allowances, self.intent.most_dollars)
+        except (BudgetExceeded, StoreFailed):
+            return False
+        return True
 
     def _take(self) -> int | None:
         """Take what the call may cost where nothing else is kept of it."""

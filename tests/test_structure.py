@@ -13,6 +13,7 @@ PACKAGE = Path(nbvision.__file__).parent
 ROWS = [
     {"errors", "geometry", "markup"},
     {
+        "attempts",
         "findings",
         "fetching",
         "catalogue",

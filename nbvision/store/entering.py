@@ -75,10 +75,10 @@ def enter_beginning(
 
 def enter_ending(connection: Connection, number: int, ending: Ending) -> None:
     """Enter how a call ended, once, and settle what was taken for it."""
-    dollars = billionths(ending.dollars)
+    dollars, unsure = billionths(ending.dollars), ending.unsure_attempts
     row = {
         "outcome": ending.outcome,
-        "dollars": dollars,
+        "dollars": None if unsure else dollars,
         "seconds": ending.seconds,
         "attempts": ending.attempts,
         "input_tokens": ending.input_tokens,
@@ -92,9 +92,11 @@ def enter_ending(connection: Connection, number: int, ending: Ending) -> None:
         "error": storable(ending.error),
     }
     known = connection.execute(
-        f"UPDATE calls SET {', '.join(f'{column} = ?' for column in row)} "
+        f"UPDATE calls SET {', '.join(f'{column} = ?' for column in row)}, "
+        "most_dollars = CASE ? WHEN 0 THEN most_dollars "
+        "ELSE most_dollars * ? + coalesce(?, most_dollars) END "
         "WHERE number = ? AND outcome = 'unknown' RETURNING taking",
-        (*row.values(), number),
+        (*row.values(), unsure, unsure, dollars, number),
     ).fetchall()
     if known and known[0][0] is not None:
         settle(connection, known[0][0], dollars)

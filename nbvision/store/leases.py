@@ -164,6 +164,7 @@ class Leases:
         """Take a name within a transaction; None if somebody living holds it."""
         if not self._is_free_in(connection, name):
             return None
+        self._seen.pop(name, None)
         lease = Lease(name, self)
         with _lock:
             _held[lease.holder] = lease
@@ -208,10 +209,7 @@ class Leases:
     def _is_free_in(self, connection: Connection, name: str) -> bool:
         rows = connection.execute("SELECT holder, beat FROM leases WHERE name = ?", (name,))
         found = rows.fetchone()
-        if found is None or self._is_dead(name, *found):
-            self._seen.pop(name, None)
-            return True
-        return False
+        return found is None or self._is_dead(name, *found)
 
     def _is_dead(self, name: str, holder: str, beat: int) -> bool:
         with _lock:
