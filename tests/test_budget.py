@@ -21,7 +21,7 @@ from wire import EVENTS, SSE, Arrived, Connection, Wire, sse, wire
 
 import nbvision as nv
 from nbvision.budget import ledger
-from nbvision.errors import BudgetExceeded, RequestError, StoreFailed
+from nbvision.errors import BudgetExceeded, RequestError, ServiceFailed, StoreFailed
 from nbvision.store import Allowance, Store, StoreNotice
 from nbvision.store.database import IN_MEMORY, Database
 from nbvision.store.opening import memory_store
@@ -214,6 +214,29 @@ def test_a_call_has_a_limit_of_its_own(store: Store, place: Wire) -> None:
     assert ask(backend, 1, budget=0).from_store is not None
 
 
+@pytest.mark.parametrize(("limit", "arrivals"), [(0.008, 1), (0.016, 2)])
+def test_what_may_have_been_billed_is_sent_again_only_within_the_limit(
+    limit: float, arrivals: int
+) -> None:
+    answers = [broken, answer_dearly]
+
+    def answer(connection: Connection, arrived: Arrived) -> None:
+        answers.pop(0)(connection, arrived)
+
+    with wire(answer) as place:
+        if arrivals == 1:
+            with pytest.raises(ServiceFailed):
+                ask(at(place), 1, budget=limit)
+        else:
+            assert ask(at(place), 1, budget=limit).text == "A red door."
+        assert len(place.arrived) == arrivals
+
+
+def broken(connection: Connection, _: Arrived) -> None:
+    error = {"type": "error", "error": {"type": "api_error", "message": "Oh."}}
+    connection.reply(error, 500, retry_after="0")
+
+
 def test_every_call_takes_one(place: Wire) -> None:
     backend, small = at(place), {"budget": 1e-7, "max_tokens": 10}
     for call in (
@@ -336,8 +359,6 @@ def test_threads_never_spend_more_than_there_is(
 ) -> None:
     if where == "in the store":
         monkeypatch.setenv("NBVISION_DATA", str(tmp_path))
-    else:
-        monkeypatch.setattr("nbvision.store.notices._said", {NOTICE})
     budget = nv.Budget.of(0.03, "threads")
     backend = at(place, budget=budget)
 
@@ -358,7 +379,6 @@ def test_threads_never_spend_more_than_there_is(
         ledger().close()
 
 
-NOTICE = "budgets are kept in this process's memory only: a restart refills them"
 KERNEL = """
 import sys
 from concurrent.futures import ThreadPoolExecutor

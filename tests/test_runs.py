@@ -40,12 +40,6 @@ def place() -> Iterator[Wire]:
         yield found
 
 
-@pytest.fixture(autouse=True)
-def said(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is kept, that has been said."""
-    monkeypatch.setattr("nbvision.store.notices._said", {NOTICE})
-
-
 # Counting
 
 
