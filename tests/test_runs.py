@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from doors import DOORS, door, every_door
-from test_budget import DOLLARS, NOTICE, PICTURE, answer_dearly, ask, at
+from test_budget import DOLLARS, PICTURE, answer_dearly, ask, at
 from wire import EVENTS, MESSAGE, SSE, Arrived, Connection, Wire, sse, wire
 
 import nbvision as nv
