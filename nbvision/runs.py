@@ -401,6 +401,16 @@ _open: list[Run] = []
 _named: dict[tuple[int, str], Run] = {}
 
 
+def _begin_anew() -> None:
+    """Give the runs of a forked child locks of their own: the parent may have held these."""
+    for one in _open:
+        one._lock = threading.Lock()  # noqa: SLF001 - of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
 def _hold_here(one: Run) -> None:
     if _named.setdefault((os.getpid(), one.name), one) is not one:
         raise RequestError(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from doors import DOORS, door, every_door
-from test_budget import DOLLARS, PICTURE, answer_dearly, ask, at
+from test_budget import DOLLARS, HAIKU, PICTURE, answer_dearly, ask, at
 from wire import EVENTS, MESSAGE, SSE, Arrived, Connection, Wire, sse, wire
 
 import nbvision as nv
@@ -63,7 +63,7 @@ def test_a_run_counts_what_was_asked_stored_failed_and_refused(store: Store, pla
 def test_an_answer_that_cannot_be_used_is_a_failed_call_that_cost() -> None:
     practice = nv.connect("practice", words_per_second=None)
     with nv.run() as run, pytest.raises(Truncated):
-        nv.describe(nv.samples.photo, max_tokens=5, backend=practice)
+        nv.describe(PICTURE, max_tokens=5, backend=practice)
     assert run.calls == RunCalls(asked=1, failed=1)
 
 
@@ -95,9 +95,9 @@ def test_an_unknown_price_is_said() -> None:
 def test_conversations_and_every_call_belong_to_the_run() -> None:
     practice = nv.connect("practice", words_per_second=None)
     with nv.run() as run:
-        nv.Conversation(backend=practice).ask("What?", nv.samples.page)
-        nv.locate(nv.samples.shapes, "every shape", backend=practice)
-        nv.compare([nv.samples.shelf_before, nv.samples.shelf_after], backend=practice)
+        nv.Conversation(backend=practice).ask("What?", PICTURE)
+        nv.locate(PICTURE, "the door", backend=practice)
+        nv.compare([PICTURE, PICTURE], backend=practice)
     assert run.calls.asked == 3
 
 
@@ -293,6 +293,38 @@ def test_a_second_kernel_waits_until_the_first_has_left_or_died(store: Store) ->
         assert store.path.exists()
 
 
+ASKING = """
+import sys
+from PIL import Image
+import nbvision as nv
+backend = nv.connect("anthropic", base_url=sys.argv[1], api_key="sk-ant-x", model=sys.argv[2])
+with nv.run("shelves", budget=0.008):
+    nv.ask(Image.new("RGB", (60, 40)), "What?", backend=backend, max_tokens=1000)
+"""
+
+
+def test_what_a_killed_kernel_had_under_way_stays_taken(store: Store) -> None:
+    is_over = threading.Event()
+
+    def never(_: Connection, __: Arrived) -> None:
+        is_over.wait(20)
+
+    with wire(never) as place:
+        kernel = subprocess.Popen([sys.executable, "-c", ASKING, place.url, HAIKU])
+        while not place.arrived:
+            assert kernel.poll() is None
+            time.sleep(0.02)
+        kernel.kill()
+        kernel.wait(10)
+        with nv.run("shelves", budget=0.008) as run:
+            with pytest.raises(BudgetExceeded, match="under way"):
+                ask(at(place), 1)
+            assert (run.spent.dollars, 0.005 < run.spent.unsure <= 0.008) == (0, True)
+        is_over.set()
+        assert len(place.arrived) == 1
+    assert [call.outcome for call in store.history()] == ["unknown"]
+
+
 # Threads, tasks, children
 
 
@@ -300,7 +332,7 @@ def test_what_runs_in_a_copied_context_belongs_to_the_run() -> None:
     practice = nv.connect("practice", words_per_second=None)
 
     def call() -> None:
-        nv.describe(nv.samples.shapes, backend=practice)
+        nv.describe(PICTURE, backend=practice)
 
     async def tasks() -> None:
         await asyncio.gather(*(nv.to_thread(call) for _ in range(2)), asyncio.to_thread(call))
@@ -323,21 +355,21 @@ def _with_context(call: Callable[[], None]) -> Callable[[], None]:
 def test_wrapping_counts_once_where_the_run_is_around_already() -> None:
     practice = nv.connect("practice", words_per_second=None)
     with nv.run() as run:
-        run.wrap(nv.describe)(nv.samples.shapes, backend=practice)
+        run.wrap(nv.describe)(PICTURE, backend=practice)
     assert run.calls.asked == 1
 
 
 def test_wrapping_takes_the_runs_around_along() -> None:
     practice = nv.connect("practice", words_per_second=None)
     with nv.run() as outer, nv.run() as inner, ThreadPoolExecutor(1) as pool:
-        pool.submit(inner.wrap(nv.describe), nv.samples.shapes, backend=practice).result()
-        pool.submit(outer.wrap(nv.describe), nv.samples.page, backend=practice).result()
+        pool.submit(inner.wrap(nv.describe), PICTURE, backend=practice).result()
+        pool.submit(outer.wrap(nv.describe), PICTURE, backend=practice).result()
     assert (outer.calls.asked, inner.calls.asked) == (2, 1)
 
 
 def test_what_a_panel_asks_within_the_block_belongs_to_the_run() -> None:
     practice = nv.connect("practice", words_per_second=None)
-    panel = nv.AskPanel(nv.samples.shapes, backend=practice)
+    panel = nv.AskPanel(PICTURE, backend=practice)
     with nv.run() as run:
         panel.ask()
         panel.wait(20)
