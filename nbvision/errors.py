@@ -18,6 +18,7 @@
     │   ├── ModelNotFound     no such model there
     │   ├── RequestRejected   the service refused the request as malformed
     │   ├── SpendLimitReached money or quota is used up: repeating cannot help
+    │   │   └── RunStopped    it was, earlier in this run: nothing was sent
     │   ├── RateLimited       too many requests for now
     │   ├── Overloaded        the service is short of capacity for now
     │   ├── ServiceFailed     the service broke
@@ -61,6 +62,7 @@ __all__ = [
     "Refused",
     "RequestError",
     "RequestRejected",
+    "RunStopped",
     "ServiceFailed",
     "SpendLimitReached",
     "StoreFailed",
@@ -205,6 +207,10 @@ class RequestRejected(BackendError):
 
 class SpendLimitReached(BackendError):
     """Money or quota is used up; repeating cannot help."""
+
+
+class RunStopped(SpendLimitReached):
+    """The service said earlier in this run that money is used up; nothing was sent."""
 
 
 class RateLimited(BackendError):

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nbvision.attempts import Attempts, counted_in
 from nbvision.backends import Backend, current, held_by
 from nbvision.backends.stopping import stop_here
 from nbvision.box_reader import read_boxes
+from nbvision.budget import Budget, most_dollars, require_within
 from nbvision.catalogue import Model, find_model
 from nbvision.detections import Detections
 from nbvision.errors import RequestError, UnreadableAnswer
@@ -22,7 +24,8 @@ from nbvision.remembering import Remembered, remembered
 from nbvision.request import Request, RequestMessage, Thinking, build_request, images_of
 from nbvision.response import Response
 from nbvision.results import Cost, Reply
-from nbvision.spending import count_exchange
+from nbvision.runs import call_in_runs
+from nbvision.spending import count_broken_off, count_exchange
 from nbvision.stream_reader import StreamReader
 
 __all__ = ["How", "exchange", "found_in", "parsed_by"]
@@ -42,6 +45,7 @@ class How:
     thinking: Thinking | None = None
     refresh: bool = False
     sample: int = 0
+    budget: float | Budget | None = None
 
     @classmethod
     def of(  # noqa: PLR0917 - called with one line of names, in this order
@@ -56,13 +60,16 @@ class How:
         *,
         refresh: bool = False,
         sample: int = 0,
+        budget: float | Budget | None = None,
     ) -> "How":
         """Return who is asked and how, from what a call was given."""
         asked = current(backend)
         chosen = model or asked.model
         _check_sample(sample)
+        if not isinstance(budget, Budget | None):
+            budget = Budget.of(budget).dollars
         known, asking = find_model(chosen), (system, max_tokens, effort, on_text)
-        return cls(asked, chosen, known, *asking, thinking, refresh, sample)
+        return cls(asked, chosen, known, *asking, thinking, refresh, sample, budget)
 
 
 def exchange(  # noqa: PLR0917 - the first five are every call's
@@ -126,16 +133,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         )
         if kept is not None:
             request = replace(request, cached_until=kept(request))
-        answer = remembered(
-            request,
-            lambda attempt: _counted(how, request, live, attempt),
-            keeping=how.backend.keeping,
-            backend=how.backend.name,
-            address=how.backend.address,
-            sample=how.sample,
-            refresh=how.refresh,
-            require_wanted=_require_wanted,
-        )
+        answer = _answer(how, request, live)
     if answer.from_store is not None and how.on_text is not None:
         how.on_text(answer.response.text)
     return Reply(
@@ -191,33 +189,71 @@ def parsed_by(form: AnswerForm, reply: Reply) -> Reply:
     return replace(reply, parsed=parsed)
 
 
+def _answer(how: How, request: Request, live: LiveText) -> Remembered:
+    """Return the stored answer, or ask; the runs around here see it."""
+    keeping = how.backend.keeping
+    budgets = [one for one in (keeping.budget, how.budget) if isinstance(one, Budget)]
+    limit = None if isinstance(how.budget, Budget) else how.budget
+    with call_in_runs() as call:
+
+        def require_allowed() -> None:
+            call.require_going()
+            if limit is not None:
+                require_within(limit, request)
+
+        def ask(attempts: Attempts) -> Response:
+            call.sent()
+            if limit is not None:
+                _hold_within(limit, request, attempts)
+            return _counted(how, request, live, attempts)
+
+        answer = remembered(
+            request,
+            ask,
+            keeping=keeping,
+            backend=how.backend.name,
+            address=how.backend.address,
+            sample=how.sample,
+            refresh=how.refresh,
+            require_wanted=_require_wanted,
+            on_wait=live.note,
+            allowances=(*(one.allowance() for one in budgets), *call.allowances),
+            before_sending=require_allowed,
+        )
+        call.answered(_cost(answer, how.model_id).dollars)
+    return answer
+
+
+def _hold_within(limit: float, request: Request, attempts: Attempts) -> None:
+    """Let what may have been billed be sent again only if the call's own limit holds that too."""
+    is_affordable, most = attempts.is_affordable, most_dollars(request) or 0.0
+    attempts.is_affordable = lambda: (attempts.unsure + 2) * most <= limit and is_affordable()
+
+
 def _require_wanted() -> None:
     stop = stop_here()
     if stop is not None:
         stop.require_unset()
 
 
-def _counted(
-    how: How, request: Request, live: LiveText, attempt: Callable[[str], None]
-) -> Response:
+def _counted(how: How, request: Request, live: LiveText, attempts: Attempts) -> Response:
     """Send a request, and count what it cost; a stored answer is none of this."""
-    with count_exchange(how.backend.name, how.model_id) as note:
-        response = _stream(how, request, live, attempt)
-        dollars, usage = cost_of(response, how.model_id).dollars, response.usage
-        note(response.model, usage.total_input_tokens, usage.output_tokens, dollars)
+    who = (how.backend.name, how.model_id)
+    try:
+        with counted_in(attempts), count_exchange(*who) as note:
+            response = _stream(how, request, live)
+            dollars, usage = cost_of(response, how.model_id).dollars, response.usage
+            note(response.model, usage.total_input_tokens, usage.output_tokens, dollars)
+    finally:
+        count_broken_off(*who, attempts.unsure)
     return response
 
 
-def _stream(how: How, request: Request, live: LiveText, attempt: Callable[[str], None]) -> Response:
+def _stream(how: How, request: Request, live: LiveText) -> Response:
     """Send a request and read its events to the end; an interrupt leaves the part on show."""
     reader = StreamReader()
-
-    def wait(words: str) -> None:
-        attempt(words)
-        live.note(words)
-
     live.note("asked, waiting for the first word")
-    with how.backend.stream(request, on_wait=wait, stop=stop_here()) as events:
+    with how.backend.stream(request, on_wait=live.note, stop=stop_here()) as events:
         for event in events:
             text = reader.feed(event)
             if reader.is_thinking:

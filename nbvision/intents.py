@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from nbvision.attempts import Attempts
 from nbvision.budget import most_dollars
 from nbvision.caching import dollars_saved
 from nbvision.catalogue import find_model, model_cost, plain_id, priced_at
@@ -100,7 +101,7 @@ def _sent(image: SentImage) -> SentPicture:
     )
 
 
-def answered(response: Response, model_id: str, seconds: float, attempts: int) -> Ending:
+def answered(response: Response, model_id: str, seconds: float, attempts: Attempts) -> Ending:
     """Return how a call ended that brought a whole and usable answer.
 
     Parameters
@@ -114,7 +115,8 @@ def answered(response: Response, model_id: str, seconds: float, attempts: int) -
         outcome="answered",
         dollars=cost_of(response, model_id).dollars,
         seconds=seconds,
-        attempts=attempts,
+        attempts=attempts.count,
+        unsure_attempts=attempts.unsure,
         text=response.text,
         message=response.raw,
         answered_by=response.model,
@@ -126,7 +128,7 @@ def answered(response: Response, model_id: str, seconds: float, attempts: int) -
     )
 
 
-def broken_off(error: BaseException, model_id: str, seconds: float, attempts: int) -> Ending:
+def broken_off(error: BaseException, model_id: str, seconds: float, attempts: Attempts) -> Ending:
     """Return how a call ended that brought no answer; what it cost is often not known.
 
     Parameters
@@ -138,21 +140,22 @@ def broken_off(error: BaseException, model_id: str, seconds: float, attempts: in
 
     Examples
     --------
-    >>> ending = broken_off(KeyboardInterrupt(), "claude-opus-5-5", 1.5, 1)
+    >>> ending = broken_off(KeyboardInterrupt(), "claude-opus-5-5", 1.5, Attempts())
     >>> ending.outcome, ending.dollars
     ('interrupted', None)
     """
     said = error.value if isinstance(error, AnswerError) else type(error).__name__
+    made = Ending("failed", 0.0, seconds, attempts.count, unsure_attempts=attempts.unsure)
     if isinstance(error, BackendError):
         # Not the service's words: some repeat the key that they refuse.
         said += f" (status {error.status})" if error.status else ""
         dollars = None if error.may_have_been_billed else 0.0
         named = _known_form(error.request_id)
-        return Ending("failed", dollars, seconds, attempts, error=said, request_id=named)
+        return replace(made, dollars=dollars, error=said, request_id=named)
     if isinstance(error, NbvisionError) and not isinstance(error, AnswerError):
-        return Ending("failed", 0.0, seconds, attempts, error=said)  # refused here, not sent
+        return replace(made, error=said)  # refused here, not sent
     if not isinstance(error, AnswerError):
-        return Ending("interrupted", None, seconds, attempts, error=said)
+        return replace(made, outcome="interrupted", dollars=None, error=said)
     kinds = ((Refused, "refused"), (Truncated, "truncated"), (Interrupted, "interrupted"))
     outcome = next((name for kind, name in kinds if isinstance(error, kind)), "unreadable")
     if isinstance(error.response, Response):
@@ -160,7 +163,7 @@ def broken_off(error: BaseException, model_id: str, seconds: float, attempts: in
         return replace(whole, outcome=outcome, error=said)
     # One that was stopped while it waited for its turn was not sent.
     dollars = None if getattr(error, "may_have_been_billed", True) else 0.0
-    return Ending(outcome, dollars, seconds, attempts, text=error.text, error=said)
+    return replace(made, outcome=outcome, dollars=dollars, text=error.text, error=said)
 
 
 def _known_form(request_id: str | None) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from nbvision.errors import RequestError
 
-__all__ = ["Spent", "count_exchange", "spent", "start_again"]
+__all__ = ["Spent", "count_broken_off", "count_exchange", "spent", "start_again"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,12 @@ def count_exchange(who: str, model: str) -> Iterator[Note]:
         if not noted and getattr(error, "may_have_been_billed", default):
             _add(who, model, Spent(broken_off=1))
         raise
+
+
+def count_broken_off(who: str, model: str, times: int) -> None:
+    """Count what was sent, broke off and was sent again."""
+    if times:
+        _add(who, model, Spent(broken_off=times))
 
 
 def spent() -> tuple[Spent, ...]:

@@ -3,6 +3,8 @@
 ``python tests/killing.py 300`` kills three hundred; the suite kills thirty. One process imports
 everything and forks a kernel at a time: each goes through the questions in order, says aloud
 which are answered, and is killed at a random moment. The next begins again a little earlier.
+Another kernel, that nobody kills, asks each question at about the same moment: it waits for the
+answer of the one that is killed, or asks itself.
 The questions go to a practice server in yet another process of which every arrival is counted.
 """
 
@@ -23,15 +25,29 @@ import nbvision as nv
 from nbvision.practice import PracticeServer
 from nbvision.store import open_store
 
-_LONGEST_LIFE_SECONDS = 0.4
+_LONGEST_LIFE_SECONDS = 0.3
 _AGAIN = 10  # questions that a new kernel asks once more
 
 
-def ask(first: int, last: float, url: str, token: str, said: int) -> None:
-    """Be a kernel: ask one question after another and say what is answered."""
+def heard_of(heard: Path) -> int:
+    """Return the last question that somebody has said to be answered."""
+    return max([0, *map(int, heard.read_text().split())])
+
+
+def ask(
+    first: int, last: float, url: str, token: str, said: int, *, behind: Path | None = None
+) -> None:
+    """Be a kernel: ask one question after another and say what is answered.
+
+    ``behind`` is where others say it: then nothing is asked before they have come so far.
+    """
     picture = nv.open_image(Image.new("RGB", (56, 56), "teal"))
     backend = nv.connect("anthropic", base_url=url, api_key=token, model="practice-standard")
     for number in count(first):
+        while behind is not None and number > heard_of(behind) + 1:
+            if behind.with_name("over").exists():
+                return
+            time.sleep(0.001)
         if number > last:
             break
         nv.ask(picture, f"Question {number}", backend=backend)
@@ -43,8 +59,12 @@ def kill(kills: int, url: str, token: str, heard: Path) -> None:
     ask(0, 0, url, token, os.open(os.devnull, os.O_WRONLY))  # everything is imported
     said = os.open(heard, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     rng = random.Random(time.time_ns())  # noqa: S311 - moments, no secrets
+    living = os.fork()
+    if not living:
+        ask(0, float("inf"), url, token, os.open(os.devnull, os.O_WRONLY), behind=heard)
+        os._exit(0)
     for left in range(kills, -1, -1):
-        done = max([0, *map(int, heard.read_text().split())])
+        done = heard_of(heard)
         child = os.fork()
         if not child:
             ask(
@@ -59,6 +79,9 @@ def kill(kills: int, url: str, token: str, heard: Path) -> None:
             time.sleep(rng.uniform(0, _LONGEST_LIFE_SECONDS))
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+    heard.with_name("over").touch()
+    _, status = os.waitpid(living, 0)
+    assert status == 0, "the one that nobody killed did not come through"
 
 
 def count_what_is_left(kills: int, folder: Path) -> dict[str, int]:

@@ -3,13 +3,15 @@
 Again, up to two times: what the service refused before working on it (429, 503, 529), what
 it broke on (500, 502), and a connection that was never made. Never: a lost connection or a
 timeout after sending, since the answer may have been billed; a wait of more than a minute;
-anything that money, keys or the request itself are the reason of.
+anything that money, keys or the request itself are the reason of. What the service broke on may
+have been billed as well: it is sent again only if the budget holds both.
 """
 
 import random
 from collections.abc import Callable
 from typing import TypeVar
 
+from nbvision.attempts import may_send_again
 from nbvision.backends.protocol import OnWait, StopSignal
 from nbvision.backends.stopping import stop_here
 from nbvision.backends.translate import LONGEST_WAIT_SECONDS, Unreachable
@@ -61,6 +63,8 @@ def with_retries(
         except BackendError as error:
             wait = _wait_after(error, attempt, repeats_broken=repeats_broken)
             if wait is None or attempt == _ATTEMPTS:
+                raise
+            if not may_send_again(may_have_been_billed=error.may_have_been_billed):
                 raise
             words = f"{error.value.split(' [')[0]}; asking again in {wait:.1f} s"
         if on_wait is not None:

@@ -81,8 +81,9 @@ class Ending:
         What it cost; None if that is not known.
     seconds
         By a clock that nobody sets.
-    attempts
-        How often it was sent.
+    attempts, unsure_attempts
+        How often it was sent, and how many of those before the last may have been billed: what
+        they cost is not known, so that of the whole is not either.
     text, message
         The words, and the whole message as it came.
     answered_by, request_id
@@ -106,6 +107,7 @@ class Ending:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     error: str = ""
+    unsure_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
