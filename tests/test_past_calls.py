@@ -119,7 +119,7 @@ def test_two_calls_are_compared_line_by_line(asked: Store) -> None:
     assert "+In verse." in change.prompt
     assert "-A teal wall." in change.text
     assert "+A wall, in" in change.text
-    assert str(before.compare(before)) == "prompt:\n  the same\nreply:\n  the same"
+    assert str(before.compare(before)) == "call 1 → call 1\nprompt: the same\nreply: the same"
 
 
 MISTAKES: list[Any] = [
@@ -151,7 +151,8 @@ def test_a_call_shows_itself(asked: Store) -> None:
     call = nv.history("teal wall")[-1]
     assert isinstance(call, HistoryCall)
     assert repr(call).startswith("HistoryCall(1, 'What is it?', ")
-    assert "1 call, $" in shown(call)["text/plain"]
+    assert "→ A teal wall." in shown(call)["text/plain"]
+    assert 'alt="door.png"' in shown(call)["text/html"]
     assert asked.history("teal wall")[-1] == call.call
 
 
