@@ -10,7 +10,7 @@ from nbvision.markup import bundle, escape, one_line, plain, rich, table
 
 __all__ = ["Asked", "CallDifference"]
 
-_WORD = re.compile(r"\w+\s*|[^\w\s]\s*|\s+")
+_WORD = re.compile(r"\s+|\w+|[^\w\s]")
 _MOST_WORDS = 3000  # comparing takes the product of both; a longer text is compared by lines
 _MOST_SHOWN = 20_000
 _LONGEST_VALUE = 200
@@ -132,7 +132,7 @@ def _by_lines(before: str, after: str) -> str:
 def _by_words(before: str, after: str) -> rich:
     """Return both texts as one, with what was removed and what was added marked."""
     old, new = _pieces(before), _pieces(after)
-    matcher = difflib.SequenceMatcher(None, old, new)
+    matcher = difflib.SequenceMatcher(str.isspace, old, new)
     shown = rich("".join(_marked(matcher, old, new)))
     is_cut = max(len(before), len(after)) > _MOST_SHOWN
     return rich(f"{shown} <small>(only the beginning is shown)</small>") if is_cut else shown

@@ -17,7 +17,7 @@ from nbvision.request import Request
 from nbvision.results import Cost, Reply
 from nbvision.store import PastCall, Store, open_store
 
-__all__ = ["CallDifference", "History", "HistoryCall", "forget", "history", "the_store"]
+__all__ = ["CallDifference", "History", "HistoryCall", "forget", "history", "to_forget"]
 
 _MOST = 100_000
 _LONGEST_SEARCH = 1000
@@ -256,7 +256,7 @@ def history(
         raise RequestError(f"limit={limit!r}"[:200], limit=f"1 to {_MOST:,}")
     words, named = _text("search", search), _text("model", model)
     moment = _moment("since", since)
-    store = the_store()
+    store = _the_store()
     found = store.history(words, model=named, since=moment, limit=limit)
     return History(HistoryCall(call, store) for call in found)
 
@@ -293,6 +293,35 @@ def forget(
     >>> nv.forget(17, 18)  # doctest: +SKIP
     2
     """
+    numbers, moment = _which(calls, before, everything)
+    return _the_store().forget(numbers, before=moment, everything=everything)
+
+
+def to_forget(
+    *calls: int | HistoryCall,
+    before: datetime | date | str | None = None,
+    everything: bool = False,
+) -> int:
+    """Return how many calls `forget` would delete; nothing is deleted.
+
+    Raises
+    ------
+    RequestError, StoreFailed
+        As there.
+
+    Examples
+    --------
+    >>> to_forget(everything=True)  # doctest: +SKIP
+    1204
+    """
+    numbers, moment = _which(calls, before, everything)
+    return _the_store().count(numbers, before=moment, everything=everything)
+
+
+def _which(
+    calls: tuple[object, ...], before: object, everything: object
+) -> tuple[list[int], datetime | None]:
+    """Return what is to be forgotten, checked."""
     if type(everything) is not bool:
         raise RequestError(f"everything={everything!r}"[:200], limit="True or False")
     if not (calls or before or everything):
@@ -300,12 +329,10 @@ def forget(
             "nothing to forget",
             cure='nv.forget(17), nv.forget(before="2026-11-01") or nv.forget(everything=True)',
         )
-    numbers = [_number(call) for call in calls]
-    moment = _moment("before", before)
-    return the_store().forget(numbers, before=moment, everything=everything)
+    return [_number(call) for call in calls], _moment("before", before)
 
 
-def the_store() -> Store:
+def _the_store() -> Store:
     """Return this person's store.
 
     Raises
@@ -341,8 +368,8 @@ def _text(name: str, given: object) -> str:
             limit=f"{_LONGEST_SEARCH:,}",
             cure="a few words are enough",
         )
-    # Half a character has no UTF-8, which is what is searched.
-    return given.encode("utf-8", "replace").decode("utf-8")
+    # Half a character has no UTF-8, which is what is searched, and a zero ends a text in SQLite.
+    return given.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
 
 
 def _moment(name: str, given: object) -> datetime | None:

@@ -23,11 +23,13 @@ _SHOWN_TEXT = 20_000
 _SMALL, _LARGE = 48, 160  # heights in pixels
 _MOST_SMALL, _MOST_LARGE = 3, 20
 _MOST_PICTURE_BYTES = 150_000  # a third more as text, and words beside them
-_HEAD = ("call", "pictures", "prompt", "reply", "model and cost")
+_HEAD = ("call", "pictures", "prompt", "reply")
+_COLUMN = "overflow-wrap:anywhere;min-width:7em"
+_SIDE_BY_SIDE = "display:flex;flex-wrap:wrap;gap:3px;align-items:center"
 _WRAPS = "white-space:pre-wrap;overflow-wrap:anywhere;max-width:60em;margin:.2em 0 .8em"
 # Why a call has no answer, in words that say what it may have cost.
 _OUTCOMES = {
-    "unknown": "unknown: not ended, or its kernel was; it may have been billed",
+    "unknown": "unknown: under way, or its kernel ended; it may have been billed",
     "interrupted": "interrupted: it may have been billed",
     "unreadable": "unreadable: not given as an answer again",
     "refused": "refused by the model",
@@ -52,9 +54,11 @@ def call_in_words(call: PastCall) -> str:
 
 def calls_in_words(calls: Sequence[PastCall]) -> str:
     """Return calls as text, one line each, and a last line that sums them up."""
+    if not calls:
+        return "no calls"
     lines = [
         f"{call.number}  {call.asked_at:%Y-%m-%d %H:%M}  {one_line(subject(call))[:60]}  →  "
-        f"{_outcome_and_text(call)[:80]}  ({one_line(call.model)}, {Cost(call.dollars)})"
+        f"{_outcome_and_text(call)[:80]}  ({one_line(call.model)}, {_cost(call)})"
         for call in calls[:_SHOWN_ROWS]
     ]
     return "\n".join([*lines, _caption(calls)])
@@ -91,7 +95,11 @@ def calls_shown(
     pictures_of
         Gives what is kept of the pictures of a call.
     """
-    shown = table(_HEAD, _rows(calls[:_SHOWN_ROWS], pictures_of), caption=_caption(calls))
+    if not calls:
+        return rich("<div>no calls</div>")
+    shown = table(
+        _HEAD, _rows(calls[:_SHOWN_ROWS], pictures_of), caption=f"{_caption(calls)}; times in UTC"
+    )
     return rich(f'<div style="overflow-x:auto">{shown}</div>')
 
 
@@ -105,15 +113,22 @@ def _rows(
             room.picture(picture, data, _SMALL) for picture, data in pictures[:_MOST_SMALL]
         )
         yield (
-            rich(f"<b>{call.number}</b><br><small>{call.asked_at:%Y-%m-%d %H:%M} UTC</small>"),
-            rich(f"{small}{_more(len(pictures) - _MOST_SMALL)}"),
+            _place(call),
+            rich(f'<div style="{_SIDE_BY_SIDE}">{small}{_more(len(pictures) - _MOST_SMALL)}</div>'),
             _wrapped(_shortened(subject(call))),
             _answer(call),
-            rich(
-                f"{escape(one_line(call.model))}<br><small>{escape(str(Cost(call.dollars)))}"
-                "</small>"
-            ),
         )
+
+
+def _place(call: PastCall) -> rich:
+    """Return when a call was, who was asked and what it cost."""
+    sample = f"<br>sample {call.sample}" if call.sample else ""
+    return rich(
+        f'<div style="{_COLUMN}"><b>{call.number}</b><br><small>'
+        f'<span style="white-space:nowrap">{call.asked_at:%Y-%m-%d}</span> '
+        f"{call.asked_at:%H:%M}<br>{escape(one_line(call.model))}{sample}<br>"
+        f"{escape(_cost(call))}</small></div>"
+    )
 
 
 def _answer(call: PastCall) -> rich:
@@ -121,7 +136,7 @@ def _answer(call: PastCall) -> rich:
     if call.outcome == "answered":
         return text
     error = f"<br><small>{escape(_shortened(call.error))}</small>" if call.error else ""
-    return rich(f"{_marked(_outcome(call))}{error}{'<br>' if text else ''}{text}")
+    return rich(f"{_marked(_outcome(call))}{error}{text}")
 
 
 class _Room:
@@ -166,11 +181,17 @@ def _outcome_and_text(call: PastCall) -> str:
     return text if call.outcome == "answered" else f"[{_outcome(call)}] {text}".strip()
 
 
+def _cost(call: PastCall) -> str:
+    if call.dollars is None and call.most_dollars is not None:
+        return f"at most {Cost(call.most_dollars)}"
+    return "cost not known" if call.dollars is None else str(Cost(call.dollars))
+
+
 def _title(call: PastCall) -> str:
     again = f" · sample {call.sample}" if call.sample else ""
     return (
         f"call {call.number} · {call.asked_at:%Y-%m-%d %H:%M} UTC · {one_line(call.model)}{again}"
-        f" · {call.input_tokens:,} tokens in, {call.output_tokens:,} out · {Cost(call.dollars)}"
+        f" · {call.input_tokens:,} tokens in, {call.output_tokens:,} out · {_cost(call)}"
     )
 
 
@@ -189,7 +210,7 @@ def _more(count: int) -> rich:
 
 def _wrapped(text: str) -> rich:
     # A long word, such as an address, would widen the table beyond the page.
-    return rich(f'<span style="overflow-wrap:anywhere">{escape(text)}</span>' if text else "")
+    return rich(f'<div style="{_COLUMN}">{escape(text)}</div>' if text else "")
 
 
 def _shortened(text: str, most: int = _SHOWN_WORDS) -> str:
