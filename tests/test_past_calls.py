@@ -205,7 +205,7 @@ SEARCHES = {
     "'; DROP TABLE calls; --": [],
     '" OR prompt MATCH "x': [],
     "\x00": [3, 2, 1],
-    "\ud800": [3, 2, 1],
+    "\ud800": [2, 1],
     "half \udfff": [],
     "🚪": [],
     "猫": [],
@@ -222,7 +222,7 @@ def test_whatever_is_searched_for_is_searched_for(
         # Without it words are found anywhere, and accents count.
         without = {"eal": [2, 1], "wäll": [], "wa\u0308ll": []}
         expected = numbers if has_index else without.get(search, numbers)
-        assert [call.number for call in nv.history(search)] == expected, search
+        assert [call.number for call in nv.history(search)] == expected, ascii(search)
     for long in ("teal " * 200, "t " * 500, "?" * 1000):
         assert len(nv.history(long)) <= 3
     assert len(asked.history()) == 3
