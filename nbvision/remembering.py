@@ -8,16 +8,20 @@ under way at once in this process become one.
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from nbvision.budget import ledger, most_dollars
 from nbvision.errors import (
     AnswerError,
+    BudgetExceeded,
     Interrupted,
     NbvisionError,
     NotConnected,
+    RunStopped,
     StoreFailed,
 )
 from nbvision.fingerprint import Fingerprint
@@ -26,9 +30,8 @@ from nbvision.keeping import Keeping
 from nbvision.markup import one_line
 from nbvision.request import Request
 from nbvision.response import Response, parse_response, require_usable
-from nbvision.store import Ending, Intent, Store, open_store
+from nbvision.store import Allowance, Ending, Intent, Lease, Store, open_store
 from nbvision.store.notices import notice
-from nbvision.store.opening import memory_store
 
 __all__ = ["Remembered", "remembered"]
 
@@ -40,6 +43,10 @@ Ask = Callable[[Callable[[str], None]], Response]
 
 def _nothing() -> None:
     """Let the waiting go on."""
+
+
+def _not_said(_: str) -> None:
+    """Tell nobody, and count nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +105,14 @@ def remembered(
     sample: int = 0,
     refresh: bool = False,
     require_wanted: Callable[[], None] = _nothing,
+    on_wait: Callable[[str], None] = _not_said,
+    allowances: Sequence[Allowance] = (),
+    before_sending: Callable[[], None] = _nothing,
 ) -> Remembered:
     """Return the kept answer to a request, or ask and keep it.
+
+    Who asks what is under way already waits for that answer. Of kernels this holds for those
+    with one store: in a folder of replies nobody can see that another asks.
 
     Parameters
     ----------
@@ -117,6 +130,12 @@ def remembered(
         Ask in any case; both answers are kept, and the new one is given from then on.
     require_wanted
         Called while another's identical call is waited for; what it raises ends the waiting.
+    on_wait
+        Told in words what is waited for, once.
+    allowances
+        What it is paid from, if there is a limit.
+    before_sending
+        Called when no kept answer was found; if it raises, nothing is sent or taken.
 
     Raises
     ------
@@ -129,39 +148,50 @@ def remembered(
     BackendError, AnswerError
         As asking does.
     """
-    if not (keeping.is_on or keeping.budget or keeping.is_offline):
+    if not (keeping.is_on or allowances or keeping.is_offline):
+        before_sending()
         started = time.monotonic()
-        response = require_usable(ask(_not_counted))
+        response = require_usable(ask(_not_said))
         return Remembered(response, time.monotonic() - started, None, _Disowning())
-    call = _Call(request, keeping, backend, address, sample)
+    call = _Call(request, keeping, backend, address, sample, allowances=allowances)
+    wait = partial(_wait, require_wanted, on_wait)
     while True:
         if not refresh and (kept := call.kept()) is not None:
             return kept
         if keeping.is_offline:
             raise _missing(call.intent)
+        before_sending()
         if refresh or not keeping.is_on:
             return call.ask(ask)
         mine = _UnderWay()
         with _lock:
             other = _under_way.setdefault(call.key, mine)
         if other is mine:
-            return _lead(call, ask, mine)
-        while not other.is_over.wait(_LOOK_SECONDS):
-            require_wanted()
+            if (result := _lead(call, ask, mine, wait)) is not None:
+                return result
+            continue
+        wait(partial(other.is_over.wait, _LOOK_SECONDS), "this kernel")
         if other.result is not None:
             return other.result
         if other.error is not None:
             raise other.error.with_traceback(None)
-        # The other was stopped, which says nothing of this one: look and ask again.
+        # The other was stopped or refused, which says nothing of this one: look and ask again.
 
 
-def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
+def _lead(
+    call: "_Call", ask: Ask, mine: _UnderWay, wait: Callable[[Callable[[], bool], str], None]
+) -> Remembered | None:
+    """Ask for all of this process; None after another kernel was waited for."""
     try:
-        result = call.ask(ask)
+        result = call.ask_alone(ask)
+        if result is None:
+            wait(call.is_over_elsewhere, "another kernel")
+            return None
         # Those who wait have not paid for it either.
-        mine.result = Remembered(result.response, 0.0, datetime.now(UTC), result.disown)
-    except Interrupted:
-        raise
+        asked_at = result.from_store or datetime.now(UTC)
+        mine.result = Remembered(result.response, 0.0, asked_at, result.disown)
+    except (Interrupted, BudgetExceeded, RunStopped):
+        raise  # that is the leader's own affair: those who wait look again
     except NbvisionError as error:
         mine.error = error
         raise
@@ -173,11 +203,33 @@ def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
         mine.is_over.set()
 
 
+def _wait(
+    require_wanted: Callable[[], None],
+    on_wait: Callable[[str], None],
+    is_over: Callable[[], bool],
+    who: str,
+) -> None:
+    """Wait until it is over; each look takes a moment."""
+    has_said = False
+    while not is_over():
+        if not has_said:
+            on_wait(f"{who} is asking the same; waiting for its answer")
+            has_said = True
+        require_wanted()
+
+
 class _Call:
     """One request, and what is kept of it."""
 
     def __init__(
-        self, request: Request, keeping: Keeping, backend: str, address: str, sample: int
+        self,
+        request: Request,
+        keeping: Keeping,
+        backend: str,
+        address: str,
+        sample: int,
+        *,
+        allowances: Sequence[Allowance],
     ) -> None:
         self._request = request
         self._keeping = keeping
@@ -185,6 +237,7 @@ class _Call:
         self._fingerprint = Fingerprint(request, address)
         self._backend = backend
         self._sample = sample
+        self._allowances = allowances
         self._intent: Intent | None = None
         self.key = (self._fingerprint.exact, sample)
 
@@ -208,27 +261,66 @@ class _Call:
 
     def ask(self, ask: Ask) -> Remembered:
         """Keep the intent, ask, and keep how it ended."""
-        store, budget = self._store, self._keeping.budget
-        if budget is not None and (store is None or store.is_read_only):
-            store = memory_store()
-        number = None
-        if store is not None and not store.is_read_only:
-            taken = {"budget": budget.name, "limit": budget.dollars} if budget else {}
-            number = store.begin(self.intent, **taken)  # type: ignore[arg-type]
+        store = self._writable()
+        number = None if store is None else store.begin(self.intent, allowances=self._allowances)
+        return self._ask(ask, store, number)
+
+    def ask_alone(self, ask: Ask) -> Remembered | None:
+        """Do as `ask`, unless there is an answer by now; None while another kernel asks."""
+        store = self._writable()
+        if store is None or not self._fingerprint.is_known:
+            return self.kept() or self.ask(ask)
+        # Before the look: an answer that comes after it is another than the newest.
+        newest = store.newest(*self.key)
+        if (kept := self.kept()) is not None:
+            return kept
+        begun = store.begin_alone(self.intent, newest, allowances=self._allowances)
+        if begun is None:
+            return None
+        number, lease = begun
+        try:
+            return self._ask(ask, store, number, lease)
+        finally:
+            lease.release()  # if an interrupt came before it was
+
+    def is_over_elsewhere(self) -> bool:
+        """Whether no other kernel asks this; waits a moment if one does."""
+        if self._store is None or not self._store.is_being_asked(*self.key):
+            return True
+        time.sleep(_LOOK_SECONDS)
+        return False
+
+    def _writable(self) -> Store | None:
+        return None if self._store is None or self._store.is_read_only else self._store
+
+    def _ask(
+        self, ask: Ask, store: Store | None, number: int | None, lease: Lease | None = None
+    ) -> Remembered:
+        taking = self._take() if store is None else None
         asked_at, started, waits = datetime.now(UTC), time.monotonic(), [""]
         model_id = self._request.model_id
         try:
             response = require_usable(ask(waits.append))
         except BaseException as error:
             ending = broken_off(error, model_id, time.monotonic() - started, len(waits))
-            _complete(store, number, ending)
+            _complete(store, number, ending, lease)
+            _settle(taking, ending)
             raise
         seconds = time.monotonic() - started
-        _complete(store, number, answered(response, model_id, seconds, len(waits)))
+        ending = answered(response, model_id, seconds, len(waits))
+        _complete(store, number, ending, lease)
+        _settle(taking, ending)
         if self._keeping.replies is not None and self._fingerprint.is_known:
             _write(lambda: self._write_to_folder(response, asked_at))
-        kept = number if store is self._store else None
-        return Remembered(response, seconds, None, self._disowning(kept))
+        return Remembered(response, seconds, None, self._disowning(number))
+
+    def _take(self) -> int | None:
+        """Take what the call may cost where nothing else is kept of it."""
+        if not self._allowances:
+            return None
+        most = most_dollars(self._request)
+        is_limited = most != 0 and any(one.dollars is not None for one in self._allowances)
+        return ledger(is_taken_from=is_limited).allowances.take(self._allowances, most)
 
     def _in_folder(self) -> tuple[Response, datetime, Callable[[], None]] | None:
         folder = self._keeping.replies
@@ -281,9 +373,14 @@ class _Disowning:
             file.unlink(missing_ok=True)
 
 
-def _complete(store: Store | None, number: int | None, ending: Ending) -> None:
+def _complete(store: Store | None, number: int | None, ending: Ending, lease: Lease | None) -> None:
     if store is not None and number is not None:
-        _write(lambda: store.complete(number, ending))
+        _write(lambda: store.complete(number, ending, lease))
+
+
+def _settle(taking: int | None, ending: Ending) -> None:
+    if taking is not None:
+        _write(lambda: ledger().allowances.settle(taking, ending.dollars))
 
 
 def _write(action: Callable[[], object]) -> None:
@@ -304,7 +401,3 @@ def _missing(intent: Intent) -> NotConnected:
         limit="offline: only stored replies answer",
         cure="run it once without offline=True, and keep the folder of replies",
     )
-
-
-def _not_counted(_: str) -> None:
-    """Count nothing."""

@@ -1,24 +1,27 @@
 """The store: intent before sending, ending after; answers given again; history and money."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from sqlite3 import Connection
 from typing import Any
 
-from nbvision.errors import BudgetExceeded, StoreFailed
 from nbvision.store import schema
-from nbvision.store.database import Database
+from nbvision.store.allowances import Allowance, Allowances
+from nbvision.store.database import Database, patiently
+from nbvision.store.entering import (
+    enter_beginning,
+    enter_ending,
+    new_thumbnails,
+    newest_answer,
+)
+from nbvision.store.leases import Lease, Leases, delete, let_go, nothing
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
 from nbvision.store.searching import PAST_COLUMNS, index_words, past_call, search_statement
 from nbvision.store.values import (
     BILLION,
-    billionths,
     from_json,
     microseconds_of,
-    now_microseconds,
-    storable,
-    to_json,
     utc,
 )
 
@@ -32,6 +35,11 @@ class Store:
     ----------
     database
         The file, opened; `open_store` finds it.
+
+    Attributes
+    ----------
+    allowances
+        What calls are paid from.
 
     Examples
     --------
@@ -49,23 +57,71 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._leases = Leases(database)
         self.path = database.path
+        self.allowances = Allowances(database)
 
     @property
     def is_read_only(self) -> bool:
         """Whether a newer nbvision wrote it, so that it is not written."""
         return self._database.is_read_only
 
-    def begin(self, intent: Intent, *, budget: str = "", limit: float | None = None) -> int:
+    def lease(self, name: str) -> Lease | None:
+        """Return a lease of a name; None if somebody living holds it.
+
+        It lasts until it is released or forgotten, or the process ends. Where nothing can be
+        written nobody is kept out.
+
+        Raises
+        ------
+        StoreFailed
+            If it cannot be written.
+
+        Examples
+        --------
+        >>> from nbvision.store.opening import memory_store
+        >>> lease = memory_store().lease("run:shelves")
+        >>> memory_store().lease("run:shelves") is None
+        True
+        >>> lease.release()
+        """
+        return self._leases.take(name)
+
+    def leased(
+        self,
+        name: str,
+        *,
+        require_wanted: Callable[[], None] = nothing,
+        on_wait: Callable[[], None] = nothing,
+    ) -> AbstractContextManager[Lease]:
+        """Hold a name for a block; wait until nobody else does.
+
+        Parameters
+        ----------
+        name
+            What is to be held.
+        require_wanted
+            Called at every look; what it raises ends the waiting.
+        on_wait
+            Called once, if there is anything to wait for.
+
+        Raises
+        ------
+        StoreFailed
+            If it cannot be written.
+        """
+        return self._leases.holding(name, require_wanted=require_wanted, on_wait=on_wait)
+
+    def begin(self, intent: Intent, *, allowances: Sequence[Allowance] = ()) -> int:
         """Keep that a call is about to be sent, and return its number.
 
         Parameters
         ----------
         intent
             The call.
-        budget, limit
-            The name of the budget it is paid from, and how much that may come to in US dollars.
-            Checked and taken in one step, so that two kernels cannot both take the last cent.
+        allowances
+            What it is paid from. Checked and taken in one step, so that two kernels cannot both
+            take the last cent.
 
         Raises
         ------
@@ -74,77 +130,93 @@ class Store:
         StoreFailed
             If it cannot be written; nothing should be sent then.
         """
-        most = billionths(intent.most_dollars)
-        new = [(p.name, p.thumbnail) for p in self._unseen(intent.pictures) if p.thumbnail]
-        thumbnails = [(name, make()) for name, make in new]
+        thumbnails = new_thumbnails(self._database, intent)
         with self._database.writing() as connection:
-            if budget:
-                _take(connection, budget, most, limit)
-            row = {
-                "asked_at": now_microseconds(),
-                "name": intent.name,
-                "exact": intent.exact,
-                "sample": intent.sample,
-                "backend": intent.backend,
-                "place": intent.place,
-                "model": intent.model,
-                "parameters": to_json(intent.parameters),
-                "messages": to_json(intent.messages),
-                "prompt": storable(intent.prompt),
-                "most_dollars": most,
-                "budget": budget or None,
-            }
-            number = _insert(connection, "calls", row)
-            connection.executemany(
-                "INSERT OR IGNORE INTO pictures (name, thumbnail) VALUES (?, ?)", thumbnails
-            )
-            connection.executemany(
-                "INSERT INTO call_pictures (call, position, name, source, fit) "
-                "VALUES (?, ?, ?, ?, ?)",
-                [
-                    (number, position, picture.name, storable(picture.source), to_json(picture.fit))
-                    for position, picture in enumerate(intent.pictures)
-                ],
-            )
-        return number
+            return enter_beginning(connection, intent, thumbnails, allowances)
 
-    def complete(self, number: int, ending: Ending) -> None:
+    def begin_alone(
+        self, intent: Intent, newest: int, *, allowances: Sequence[Allowance] = ()
+    ) -> tuple[int, Lease] | None:
+        """Do as `begin`, unless another kernel asks the same or has been answered meanwhile.
+
+        All in one step, so that of two that ask at once one is told to wait, and takes nothing
+        from its budget.
+
+        Parameters
+        ----------
+        intent, allowances
+            As for `begin`.
+        newest
+            What `newest` said before it was found that no stored answer will do.
+
+        Returns
+        -------
+        The call's number and the lease that `complete` ends; None if there is something to
+        wait for or to look at.
+
+        Raises
+        ------
+        BudgetExceeded, StoreFailed
+            As `begin`.
+        """
+        thumbnails = new_thumbnails(self._database, intent)
+        lease = None
+        try:
+            with self._database.writing() as connection:
+                if newest_answer(connection, intent.exact, intent.sample) == newest:
+                    name = _asking(intent.exact, intent.sample)
+                    lease = self._leases.claim(connection, name)
+                if lease is None:
+                    return None
+                return enter_beginning(connection, intent, thumbnails, allowances), lease
+        except BaseException:
+            let_go(lease)
+            raise
+
+    def newest(self, exact: str, sample: int) -> int:
+        """Return the number of the newest answer to a request, usable or not; 0 for none.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be read.
+        """
+        with self._database.reading() as connection:
+            return patiently(lambda: newest_answer(connection, exact, sample))
+
+    def is_being_asked(self, exact: str, sample: int) -> bool:
+        """Whether a living kernel asks this just now, or nobody can say since the file is locked.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be used.
+        """
+        return not self._leases.is_free(_asking(exact, sample))
+
+    def complete(self, number: int, ending: Ending, lease: Lease | None = None) -> None:
         """Keep how a call ended; what a budget had taken for it becomes what it cost.
+
+        Parameters
+        ----------
+        number, ending
+            Which call, and how.
+        lease
+            What keeps others from asking the same: over in the same step, or, if nothing can
+            be written, by its silence.
 
         Raises
         ------
         StoreFailed
             If it cannot be written.
         """
-        message, text = ending.message, storable(ending.text)
-        dollars = billionths(ending.dollars)
-        row = {
-            "outcome": ending.outcome,
-            "dollars": dollars,
-            "seconds": ending.seconds,
-            "attempts": ending.attempts,
-            "input_tokens": ending.input_tokens,
-            "output_tokens": ending.output_tokens,
-            "cache_read_tokens": ending.cache_read_tokens,
-            "cache_write_tokens": ending.cache_write_tokens,
-            "answered_by": storable(ending.answered_by),
-            "request_id": ending.request_id,
-            "text": text,
-            "message": None if message is None else to_json(message),
-            "error": storable(ending.error),
-        }
-        with self._database.writing() as connection:
-            (known,) = connection.execute(
-                f"UPDATE calls SET {', '.join(f'{column} = ?' for column in row)} "
-                "WHERE number = ? AND outcome = 'unknown' RETURNING budget, most_dollars",
-                (*row.values(), number),
-            ).fetchall() or [(None, None)]
-            budget, most = known
-            if budget is not None and dollars is not None:
-                connection.execute(
-                    "UPDATE budgets SET spent = spent + ? WHERE name = ?",
-                    (dollars - (most or 0), budget),
-                )
+        try:
+            with self._database.writing() as connection:
+                enter_ending(connection, number, ending)
+                if lease is not None:
+                    delete(connection, lease)
+        finally:
+            let_go(lease)
 
     def find(self, exact: str, name: str = "", *, sample: int = 0) -> Kept | None:
         """Return the newest whole and usable answer to a request; None if there is none.
@@ -326,11 +398,6 @@ class Store:
         )
         return Spent(row[0] / BILLION, row[1] / BILLION, row[2])
 
-    def spent_of(self, budget: str) -> float:
-        """Return what a budget has given in US dollars, what is under way at its worst."""
-        rows = self._database.rows("SELECT spent FROM budgets WHERE name = ?", (budget,))
-        return rows[0][0] / BILLION if rows else 0.0
-
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         self._database.close()
@@ -338,53 +405,6 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self.path.name!r})"
 
-    def _unseen(self, pictures: Iterable[SentPicture]) -> list[SentPicture]:
-        by_name = {picture.name: picture for picture in pictures}
-        marks = ", ".join("?" * len(by_name))
-        seen = {
-            name
-            for (name,) in self._database.rows(
-                f"SELECT name FROM pictures WHERE name IN ({marks})",
-                tuple(by_name),
-            )
-        }
-        return [picture for name, picture in by_name.items() if name not in seen]
 
-
-def _take(connection: Connection, budget: str, most: int | None, limit: float | None) -> None:
-    """Take the worst a call can cost out of a budget, or refuse it."""
-    rows = connection.execute("SELECT spent FROM budgets WHERE name = ?", (budget,)).fetchall()
-    spent = rows[0][0] if rows else 0
-    allowed = None if limit is None else billionths(limit)
-    if allowed is not None and (most is None or spent + most > allowed):
-        raise over_budget(spent / BILLION, None if most is None else most / BILLION, limit or 0.0)
-    connection.execute(
-        "INSERT INTO budgets VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET spent = spent + ?",
-        (budget, most or 0, most or 0),
-    )
-
-
-def over_budget(spent: float, asked: float | None, limit: float) -> BudgetExceeded:
-    """Return the refusal that says spent, asked, left and cure."""
-    allowed = f"${limit:.2f}" if limit >= 1 else f"${limit:.4f}"
-    if asked is None:
-        return BudgetExceeded(
-            "a call whose price is not known, so that no budget can hold it",
-            limit=f"{allowed}, of which ${spent:.4f} is spent",
-            cure="choose a model with a price (nv.models()), or connect without budget=",
-        )
-    left, enough = max(0.0, limit - spent), math.ceil((spent + asked) * 100 - 1e-6) / 100
-    return BudgetExceeded(
-        f"a call that could cost ${asked:.4f}",
-        limit=f"{allowed}, of which ${spent:.4f} is spent or under way and ${left:.4f} left",
-        cure=f"lower max_tokens, or raise the budget: nv.connect(budget={enough})",
-    )
-
-
-def _insert(connection: Connection, table: str, row: Mapping[str, Any]) -> int:
-    marks = ", ".join("?" * len(row))
-    statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"
-    number = connection.execute(statement, tuple(row.values())).lastrowid
-    if number is None:
-        raise StoreFailed("the record of calls gave no number")
-    return number
+def _asking(exact: str, sample: int) -> str:
+    return f"call:{exact}:{sample}"
