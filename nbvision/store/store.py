@@ -22,6 +22,7 @@ from nbvision.store.values import (
     BILLION,
     from_json,
     microseconds_of,
+    to_json,
     utc,
 )
 
