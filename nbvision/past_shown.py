@@ -125,8 +125,8 @@ def _place(call: PastCall) -> rich:
     sample = f"<br>sample {call.sample}" if call.sample else ""
     return rich(
         f'<div style="{_COLUMN}"><b>{call.number}</b><br><small>'
-        f'<span style="white-space:nowrap">{call.asked_at:%Y-%m-%d}</span> '
-        f"{call.asked_at:%H:%M}<br>{escape(one_line(call.model))}{sample}<br>"
+        f'<span style="white-space:nowrap">{call.asked_at:%Y-%m-%d %H:%M}</span>'
+        f"<br>{escape(one_line(call.model))}{sample}<br>"
         f"{escape(_cost(call))}</small></div>"
     )
 
