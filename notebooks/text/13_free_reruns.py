@@ -59,10 +59,10 @@ calls
 # %% [markdown]
 # `nv.history("words", model=…, since="2026-11-20")` shows a part of it, `.to_frame()` is for
 # counting. A past call opens again: `.reply()` gives its words, `.detections()` its boxes. Two
-# laid side by side show which words of the prompt were changed, and which of the answer.
+# laid side by side show what was asked otherwise, word by word, and what the answer made of it.
 
 # %%
-calls.call(1).compare(calls.call(2))
+calls.call(2).compare(calls.call(4))
 
 # %% [markdown]
 # Others have no store of yours. A folder of replies beside the notebook travels with it: small
