@@ -21,6 +21,7 @@ import nbvision as nv
 from nbvision.backends.connection import BACKENDS
 from nbvision.backends.connection import SECRETS as SECRET_ARGUMENTS
 from nbvision.errors import (
+    BudgetExceeded,
     ImageNotFound,
     LimitExceeded,
     NotConnected,
@@ -660,6 +661,15 @@ def test_a_line_asks_anew_or_for_another_sample(shell: InteractiveShell, store: 
     found = [result(shell, f"%describe img1.png {line}").from_store is None for line in lines]
     assert found == [True, False, True, True, False, False]
     assert [call.sample for call in store.history()] == [1, 0, 0]
+
+
+def test_a_line_says_what_a_call_may_cost(shell: InteractiveShell) -> None:
+    assert result(shell, "%describe img1.png --budget $0.01").text
+    nv.connect("anthropic", api_key="none")
+    for code in ("%describe img1.png --budget .001", "%%locate img1.png --budget=0\nit"):
+        with pytest.raises(BudgetExceeded) as caught:
+            result(shell, code)
+        assert "allow this call more: --budget 0." in caught.value.cure
 
 
 @pytest.mark.parametrize(
