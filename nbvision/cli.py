@@ -90,9 +90,11 @@ def _replies(options: argparse.Namespace) -> None:
 
 def _history(options: argparse.Namespace) -> None:
     from nbvision.past_calls import history
+    from nbvision.past_shown import calls_in_words
 
     words = " ".join(options.words)
-    print(history(words, model=options.model, since=options.since, limit=options.limit))
+    found = history(words, model=options.model, since=options.since, limit=options.limit)
+    print(calls_in_words([one.call for one in found], options.limit))
 
 
 def _forget(options: argparse.Namespace) -> None:

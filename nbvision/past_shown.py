@@ -14,9 +14,9 @@ from nbvision.prompts import subject_of
 from nbvision.results import Cost
 from nbvision.store import PastCall, SentPicture
 
-__all__ = ["call_in_words", "call_shown", "calls_in_words", "calls_shown", "subject"]
+__all__ = ["SHOWN_ROWS", "call_in_words", "call_shown", "calls_in_words", "calls_shown", "subject"]
 
-_SHOWN_ROWS = 20
+SHOWN_ROWS = 20
 _SHOWN_WORDS = 160
 _SHOWN_NAME = 40
 _SHOWN_TEXT = 20_000
@@ -52,16 +52,24 @@ def call_in_words(call: PastCall) -> str:
     return f"{_title(call)}\n{said}\n{subject(call)}\n\n→ {call.text[:_SHOWN_TEXT]}"
 
 
-def calls_in_words(calls: Sequence[PastCall]) -> str:
-    """Return calls as text, one line each, and a last line that sums them up."""
+def calls_in_words(calls: Sequence[PastCall], most: int = SHOWN_ROWS) -> str:
+    """Return the newest calls as text, one line each, and a last line that sums all of them up.
+
+    Parameters
+    ----------
+    calls
+        The newest first.
+    most
+        How many lines.
+    """
     if not calls:
         return "no calls"
     lines = [
         f"{call.number}  {call.asked_at:%Y-%m-%d %H:%M}  {one_line(subject(call))[:60]}  →  "
         f"{_outcome_and_text(call)[:80]}  ({one_line(call.model)}, {_cost(call)})"
-        for call in calls[:_SHOWN_ROWS]
+        for call in calls[:most]
     ]
-    return "\n".join([*lines, _caption(calls)])
+    return "\n".join([*lines, _caption(calls, most)])
 
 
 def call_shown(call: PastCall, pictures: Sequence[KeptPicture]) -> rich:
@@ -98,7 +106,7 @@ def calls_shown(
     if not calls:
         return rich("<div>no calls</div>")
     shown = table(
-        _HEAD, _rows(calls[:_SHOWN_ROWS], pictures_of), caption=f"{_caption(calls)}; times in UTC"
+        _HEAD, _rows(calls[:SHOWN_ROWS], pictures_of), caption=f"{_caption(calls)}; times in UTC"
     )
     return rich(f'<div style="overflow-x:auto">{shown}</div>')
 
@@ -195,9 +203,9 @@ def _title(call: PastCall) -> str:
     )
 
 
-def _caption(calls: Sequence[PastCall]) -> str:
+def _caption(calls: Sequence[PastCall], most: int = SHOWN_ROWS) -> str:
     known = [call.dollars for call in calls if call.dollars is not None]
-    more = f", the newest {_SHOWN_ROWS} shown" if len(calls) > _SHOWN_ROWS else ""
+    more = f", the newest {most} shown" if len(calls) > most else ""
     unknown = len(calls) - len(known)
     unsure = f"; the cost of {unknown} is not known" if unknown else ""
     count = "1 call" if len(calls) == 1 else f"{len(calls):,} calls"

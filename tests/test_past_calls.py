@@ -474,6 +474,33 @@ def test_the_command_line_shows_history(asked: Store, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert out.startswith("2  ")
     assert "1 call, $" in out
+    many(asked, 22, 0)
+    assert main(["history", "--limit", "24"]) == 0
+    assert capsys.readouterr().out.count("→") == 24
     assert main(["history", "--since", "soon"]) == 1
     assert "since='soon'" in capsys.readouterr().err
-    assert len(asked.history()) == 3
+
+
+def test_a_store_of_a_newer_version_is_read_and_not_written(
+    asked: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asked._database, "is_read_only", True)
+    assert [call.number for call in nv.history("verse")] == [2]
+    assert nv.history().call(1).reply().text == "A teal wall."
+    with pytest.raises(StoreFailed, match="newer nbvision") as caught:
+        nv.forget(1)
+    assert "upgrade" in caught.value.cure
+
+
+def test_names_of_pictures_are_shown_and_do_nothing(store: Store) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (20, 10)).save(data, "JPEG")
+    sent = SentPicture("p", f'{HOSTILE}" onload="x', {}, data.getvalue)
+    intent = Intent("n", "e", "anthropic", "anthropic", f"m{HOSTILE}", "Hello", pictures=(sent,))
+    store.complete(store.begin(intent), Ending("failed", error=HOSTILE))
+    for found in (nv.history(), nv.history()[0]):
+        markup = shown(found)["text/html"]
+        assert markup.count("<img ") == 1
+        assert "<script" not in markup
+        assert ' onerror="' not in markup
+        assert ' onload="' not in markup
