@@ -504,3 +504,17 @@ def test_names_of_pictures_are_shown_and_do_nothing(store: Store) -> None:
         assert "<script" not in markup
         assert ' onerror="' not in markup
         assert ' onload="' not in markup
+
+
+def test_a_clock_that_was_set_back_hides_no_call(store: Store) -> None:
+    intent = Intent("n", "e", "anthropic", "anthropic", "m", "Hello")
+    for _ in range(3):
+        store.complete(store.begin(intent), Ending("answered", text="there"))
+    with store._database.writing() as connection:
+        connection.execute(
+            "UPDATE calls SET asked_at = asked_at - 4 * 86400000000 WHERE number = 2"
+        )
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    for search in ("", "there"):
+        assert [call.number for call in nv.history(search, since=yesterday)] == [3, 1]
+        assert nv.history(search, since=yesterday + timedelta(days=2)) == ()
