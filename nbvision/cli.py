@@ -1,4 +1,4 @@
-"""``nbvision demo | practice | replies | forget``: the command line."""
+"""``nbvision demo | practice | replies | history | forget``: the command line."""
 
 import argparse
 import sys
@@ -43,10 +43,17 @@ def _parser() -> argparse.ArgumentParser:
         "notebook", type=Path, nargs="?", help="run it offline, and say which cells lack a reply"
     )
     replies.set_defaults(run=_replies)
+    history = commands.add_parser("history", help="show what was asked before")
+    history.add_argument("words", nargs="*", help="of the prompt or the answer")
+    history.add_argument("--model", default="", metavar="ID")
+    history.add_argument("--since", metavar="DAY", help="such as 2026-11-01")
+    history.add_argument("--limit", type=int, default=20)
+    history.set_defaults(run=_history)
     forget = commands.add_parser("forget", help="delete past calls from this person's store")
     forget.add_argument("numbers", type=int, nargs="*", help="as nv.history() shows them")
     forget.add_argument("--before", metavar="DAY", help="such as 2026-11-01")
     forget.add_argument("--everything", action="store_true")
+    forget.add_argument("--yes", action="store_true", help="do not ask whether it is meant")
     forget.set_defaults(run=_forget)
     return parser
 
@@ -81,11 +88,37 @@ def _replies(options: argparse.Namespace) -> None:
         print(f"every call of {options.notebook.name} has a stored reply")
 
 
-def _forget(options: argparse.Namespace) -> None:
-    from nbvision.past_calls import forget
+def _history(options: argparse.Namespace) -> None:
+    from nbvision.past_calls import history
+    from nbvision.past_shown import calls_in_words
 
-    count = forget(*options.numbers, before=options.before, everything=options.everything)
-    print(f"{count} call{'' if count == 1 else 's'} forgotten")
+    words = " ".join(options.words)
+    found = history(words, model=options.model, since=options.since, limit=options.limit)
+    print(calls_in_words([one.call for one in found], options.limit))
+
+
+def _forget(options: argparse.Namespace) -> None:
+    from nbvision.past_calls import forget, to_forget
+
+    which = {"before": options.before, "everything": options.everything}
+    found = to_forget(*options.numbers, **which)
+    # Numbers were read somewhere; a day, or everything, may be more than one thinks.
+    if found and not options.yes and (options.before or options.everything):
+        _require_meant(f"{_calls(found)} would be deleted for good")
+    print(f"{_calls(forget(*options.numbers, **which))} forgotten")
+
+
+def _require_meant(what: str) -> None:
+    """Ask a person at a terminal; refuse where there is none."""
+    if not sys.stdin.isatty():
+        raise RequestError(what, limit="nobody is here to ask", cure="--yes")
+    print(f"{what}. Is it meant? [y/N] ", end="", flush=True)
+    if sys.stdin.readline().strip().casefold() not in {"y", "yes"}:
+        raise RequestError("nothing was deleted", cure="answer y, or give --yes")
+
+
+def _calls(count: int) -> str:
+    return f"{count:,} call{'' if count == 1 else 's'}"
 
 
 def _practice(options: argparse.Namespace) -> None:

@@ -1,29 +1,38 @@
 """What was asked before: a table to look through, a call to open again, two to compare."""
 
-import difflib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-from nbvision.catalogue import find_model
+from nbvision.comparing import Asked, CallDifference
+from nbvision.detections import Detections
 from nbvision.errors import RequestError, StoreFailed
-from nbvision.findings import Finding, Findings
-from nbvision.markup import bundle, escape, image_tag, one_line, plain, rich, table
-from nbvision.platforms import find_platform
-from nbvision.request import Request, RequestMessage
-from nbvision.response import parse_response
+from nbvision.fingerprint import words_of
+from nbvision.images import open_image
+from nbvision.markup import bundle, one_line
+from nbvision.past_shown import call_in_words, call_shown, calls_in_words, calls_shown, subject
+from nbvision.reopening import KeptPicture, reopened_detections, reopened_reply
+from nbvision.request import Request
 from nbvision.results import Cost, Reply
-from nbvision.store import PastCall, SentPicture, Store, open_store
+from nbvision.store import PastCall, Store, open_store
 
-__all__ = ["CallDifference", "History", "HistoryCall", "forget", "history"]
+__all__ = ["CallDifference", "History", "HistoryCall", "forget", "history", "to_forget"]
 
 _MOST = 100_000
-_SHOWN_ROWS = 20
-_SHOWN_WORDS = 120
-_THUMBNAIL_HEIGHT = 48
-_MOST_THUMBNAILS = 4
-_HEAD = ("call", "asked (UTC)", "pictures", "prompt", "reply", "model", "cost", "outcome")
+_LONGEST_SEARCH = 1000
+_LARGEST_NUMBER = 2**63 - 1
+# What text and time become in a frame, also in one without rows.
+_KINDS = {
+    "asked_at": "datetime64[ns, UTC]",
+    "sample": "int64",
+    "input_tokens": "int64",
+    "output_tokens": "int64",
+    "dollars": "float64",
+    "most_dollars": "float64",
+    "seconds": "float64",
+    "attempts": "int64",
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -55,12 +64,17 @@ class HistoryCall:
         return self.call.text
 
     @property
+    def outcome(self) -> str:
+        """``"answered"``, or what kept it from being an answer."""
+        return self.call.outcome
+
+    @property
     def cost(self) -> Cost:
         """What it cost then."""
         return Cost(self.call.dollars)
 
     @property
-    def pictures(self) -> list[tuple[SentPicture, bytes | None]]:
+    def pictures(self) -> list[KeptPicture]:
         """What is kept of its pictures: a name, where it came from, its fit, and a thumbnail."""
         return self._store.pictures(self.number)
 
@@ -75,36 +89,71 @@ class HistoryCall:
         RequestError
             If it has no answer, or was forgotten.
         """
+        return reopened_reply(self.call, self._kept(), self.pictures)
+
+    def detections(self, image: object = None) -> Detections:
+        """Open the call again as boxes and points, in pixels of the picture it was about.
+
+        Parameters
+        ----------
+        image
+            That picture, anything `open_image` takes. Otherwise its thumbnail, enlarged, stands
+            for it: the numbers are the same, and the picture is blurred.
+
+        Raises
+        ------
+        RequestError
+            If it has no answer, was not about one picture, its answer holds no places, or
+            ``image`` has another size than that picture.
+        ImageError
+            If ``image`` cannot be opened.
+
+        Examples
+        --------
+        >>> import nbvision as nv
+        >>> nv.history("every shape")[0].detections().boxes  # doctest: +SKIP
+        """
+        opened = None if image is None else open_image(image)
+        return reopened_detections(self.call, self.reply(), self.pictures, opened)
+
+    def compare(self, other: "HistoryCall | Reply") -> CallDifference:
+        """Return what changed from this call to another, or to a reply in hand.
+
+        Raises
+        ------
+        RequestError
+            If it is neither, or a call was forgotten.
+        """
+        if isinstance(other, Reply):
+            return CallDifference(self._asked(), _asked_in_hand(other))
+        if not isinstance(other, HistoryCall):
+            raise RequestError(
+                f"a {type(other).__name__} to compare with",
+                limit="a call of nv.history(), or a reply",
+                cure="nv.history().call(17)",
+            )
+        return CallDifference(self._asked(), other._asked())  # noqa: SLF001 - another of the same kind
+
+    def _kept(self) -> dict[str, Any]:
         kept = self._store.details(self.number)
         if kept is None:
             raise RequestError(f"call {self.number} was forgotten")
-        if kept["message"] is None:
-            raise RequestError(
-                f"call {self.number} has no answer: {self.call.outcome}",
-                cure="ask again; what is kept of it shows in nv.history()",
-            )
-        asked_at = self.call.asked_at
-        return Reply(
-            response=parse_response(kept["message"], kept["request_id"]),
-            request=_request_of(kept, self.pictures, self.call),
-            backend=self.call.backend,
-            cost=Cost(0.0, f"it cost {self.cost} on {asked_at:%Y-%m-%d}"),
-            findings=_not_kept(self.pictures),
-            seconds=self.call.seconds,
-            from_store=asked_at,
-        )
+        return kept
 
-    def compare(self, other: "HistoryCall") -> "CallDifference":
-        """Return how prompt and answer differ from this call to another."""
-        return CallDifference(self.call, other.call)
+    def _asked(self) -> Asked:
+        call, kept = self.call, self._kept()
+        parameters = kept["parameters"] or {}
+        return Asked(f"call {call.number}", call.model, call.prompt, call.text, parameters)
+
+    def __str__(self) -> str:
+        return call_in_words(self.call)
 
     def __repr__(self) -> str:
-        said = one_line(self.prompt, empty="")[:60]
+        said = one_line(subject(self.call), empty="")[:60]
         return f"HistoryCall({self.number}, {said!r}, {self.call.model!r}, {self.call.outcome})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        found: dict[str, str] = History((self,))._repr_mimebundle_()
-        return found
+        return bundle(str(self), markup=call_shown(self.call, self.pictures))
 
 
 class History(tuple[HistoryCall, ...]):
@@ -123,10 +172,18 @@ class History(tuple[HistoryCall, ...]):
         for one in self:
             if one.number == number:
                 return one
-        raise RequestError(f"no call {number!r} here"[:200], limit=f"{len(self)} calls")
+        raise RequestError(
+            f"no call {number!r} here"[:200],
+            limit=f"{len(self)} calls, from {self[-1].number} to {self[0].number}"
+            if self
+            else "0 calls",
+            cure="nv.history(limit=1000) has older ones",
+        )
 
     def to_frame(self) -> Any:
         """Return the calls as a pandas DataFrame, one row each, indexed by their number.
+
+        Times are in UTC, and what is not known of money is NaN.
 
         Raises
         ------
@@ -141,15 +198,11 @@ class History(tuple[HistoryCall, ...]):
             ) from None
         names = [name for name in PastCall.__slots__ if name != "number"]
         rows = [[getattr(one.call, name) for name in names] for one in self]
-        return pd.DataFrame(rows, index=[one.number for one in self], columns=names)
+        index = pd.Index([one.number for one in self], dtype="int64", name="number")
+        return pd.DataFrame(rows, index=index, columns=names).astype(_KINDS)
 
     def __str__(self) -> str:
-        lines = [
-            f"{one.number}  {one.call.asked_at:%Y-%m-%d %H:%M}  {one_line(one.prompt)[:60]}  →  "
-            f"{one_line(one.text, empty=one.call.outcome)[:60]}  ({one.call.model}, {one.cost})"
-            for one in self[:_SHOWN_ROWS]
-        ]
-        return "\n".join([*lines, self._caption()])
+        return calls_in_words([one.call for one in self])
 
     def __repr__(self) -> str:
         return f"History({len(self)} calls)"
@@ -159,72 +212,16 @@ class History(tuple[HistoryCall, ...]):
         printer.text(str(self))
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        markup = table(_HEAD, self._rows(), caption=self._caption())
+        pictures = self[0]._store.pictures if self else None  # noqa: SLF001 - the same room
+        markup = calls_shown([one.call for one in self], pictures)
         return bundle(str(self), markup=markup)
-
-    def _rows(self) -> Iterator[tuple[object, ...]]:
-        for one in self[:_SHOWN_ROWS]:
-            call = one.call
-            yield (
-                call.number,
-                f"{call.asked_at:%Y-%m-%d %H:%M}",
-                _thumbnails(one.pictures),
-                _shortened(call.prompt),
-                _shortened(call.text),
-                call.model,
-                str(one.cost),
-                call.outcome,
-            )
-
-    def _caption(self) -> str:
-        known = [one.call.dollars for one in self if one.call.dollars is not None]
-        more = f", the newest {_SHOWN_ROWS} shown" if len(self) > _SHOWN_ROWS else ""
-        unknown = len(self) - len(known)
-        unsure = f"; the cost of {unknown} is not known" if unknown else ""
-        count = "1 call" if len(self) == 1 else f"{len(self)} calls"
-        return f"{count}, {Cost(sum(known))}{unsure}{more}"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class CallDifference:
-    """How prompt and answer changed from one call to another.
-
-    Attributes
-    ----------
-    before, after
-        The two calls.
-    """
-
-    before: PastCall
-    after: PastCall
-
-    @property
-    def prompt(self) -> str:
-        """The prompts' difference, line by line; empty if there is none."""
-        return _difference(self.before.prompt, self.after.prompt)
-
-    @property
-    def text(self) -> str:
-        """The answers' difference, line by line; empty if there is none."""
-        return _difference(self.before.text, self.after.text)
-
-    def __str__(self) -> str:
-        parts = (("prompt", self.prompt), ("reply", self.text))
-        return "\n".join(f"{name}:\n{lines or '  the same'}" for name, lines in parts)
-
-    def __repr__(self) -> str:
-        return f"CallDifference({self.before.number}, {self.after.number})"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        markup = f'<pre style="white-space:pre-wrap">{escape(plain(str(self)))}</pre>'
-        return bundle(str(self), markup=rich(markup))
 
 
 def history(
     search: str = "",
     *,
     model: str = "",
-    since: datetime | str | None = None,
+    since: datetime | date | str | None = None,
     limit: int = 100,
 ) -> History:
     """Return what was asked before, the newest first; shown as a table.
@@ -233,17 +230,19 @@ def history(
     ----------
     search
         Words of the prompt or the answer, each by its beginning; all of them must be there.
+        Accents and capitals make no difference, and signs between words are no operators.
     model
         Only calls to this model id.
     since
-        Only calls from then on: a moment, or a day such as ``"2026-11-20"`` in UTC.
+        Only calls from then on: a day such as ``"2026-11-20"`` in UTC, or a moment. A
+        `datetime` without a zone is this machine's time, as everywhere in Python.
     limit
         How many at most.
 
     Raises
     ------
     RequestError
-        If ``since`` is no moment, or ``limit`` no number.
+        If ``since`` is no moment, ``limit`` no number, or there is too much to search for.
     StoreFailed
         If nothing is kept, or it cannot be read.
 
@@ -255,12 +254,18 @@ def history(
     """
     if type(limit) is not int or not 1 <= limit <= _MOST:
         raise RequestError(f"limit={limit!r}"[:200], limit=f"1 to {_MOST:,}")
+    words, named = _text("search", search), _text("model", model)
+    moment = _moment("since", since)
     store = _the_store()
-    found = store.history(str(search), model=model, since=_moment(since), limit=limit)
+    found = store.history(words, model=named, since=moment, limit=limit)
     return History(HistoryCall(call, store) for call in found)
 
 
-def forget(*calls: int, before: datetime | str | None = None, everything: bool = False) -> int:
+def forget(
+    *calls: int | HistoryCall,
+    before: datetime | date | str | None = None,
+    everything: bool = False,
+) -> int:
     """Delete past calls for good, and return how many.
 
     What they cost stays counted in budgets. Replies in a folder beside a notebook are files of
@@ -269,7 +274,7 @@ def forget(*calls: int, before: datetime | str | None = None, everything: bool =
     Parameters
     ----------
     *calls
-        Their numbers, as `history` shows them.
+        Their numbers, as `history` shows them, or the calls: ``*nv.history("passport")``.
     before
         Also all calls before this moment or day.
     everything
@@ -288,17 +293,53 @@ def forget(*calls: int, before: datetime | str | None = None, everything: bool =
     >>> nv.forget(17, 18)  # doctest: +SKIP
     2
     """
+    numbers, moment = _which(calls, before, everything)
+    return _the_store().forget(numbers, before=moment, everything=everything)
+
+
+def to_forget(
+    *calls: int | HistoryCall,
+    before: datetime | date | str | None = None,
+    everything: bool = False,
+) -> int:
+    """Return how many calls `forget` would delete; nothing is deleted.
+
+    Raises
+    ------
+    RequestError, StoreFailed
+        As there.
+
+    Examples
+    --------
+    >>> to_forget(everything=True)  # doctest: +SKIP
+    1204
+    """
+    numbers, moment = _which(calls, before, everything)
+    return _the_store().count(numbers, before=moment, everything=everything)
+
+
+def _which(
+    calls: tuple[object, ...], before: object, everything: object
+) -> tuple[list[int], datetime | None]:
+    """Return what is to be forgotten, checked."""
+    if type(everything) is not bool:
+        raise RequestError(f"everything={everything!r}"[:200], limit="True or False")
     if not (calls or before or everything):
         raise RequestError(
             "nothing to forget",
             cure='nv.forget(17), nv.forget(before="2026-11-01") or nv.forget(everything=True)',
         )
-    if wrong := [call for call in calls if type(call) is not int]:
-        raise RequestError(f"call {wrong[0]!r}"[:200], limit="numbers as nv.history() shows them")
-    return _the_store().forget(calls, before=_moment(before), everything=everything)
+    return [_number(call) for call in calls], _moment("before", before)
 
 
 def _the_store() -> Store:
+    """Return this person's store.
+
+    Raises
+    ------
+    StoreFailed
+        If nothing is kept.
+    """
     store = open_store()
     if store is None:
         raise StoreFailed(
@@ -307,80 +348,57 @@ def _the_store() -> Store:
     return store
 
 
-def _moment(given: datetime | str | None) -> datetime | None:
-    if given is None or isinstance(given, datetime):
-        return given
-    try:
-        found = datetime.fromisoformat(given)
-    except (TypeError, ValueError):
+def _number(call: object) -> int:
+    number = call.number if isinstance(call, HistoryCall) else call
+    if type(number) is not int or not 1 <= number <= _LARGEST_NUMBER:
         raise RequestError(
-            f"since={given!r}"[:200], limit='a datetime, or a day such as "2026-11-20"'
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _request_of(
-    kept: dict[str, Any], pictures: list[tuple[SentPicture, bytes | None]], call: PastCall
-) -> Request:
-    """Return the request as far as it is kept: each picture is a line that names it."""
-    names = iter(pictures)
-    parameters = kept["parameters"] or {}
-    output = parameters.get("output_config") or {}
-    messages = tuple(
-        RequestMessage(
-            message["role"],
-            tuple(
-                block["text"] if "text" in block else _line_for(next(names, None))
-                for block in message["content"]
-            ),
+            f"call {call!r}"[:200],
+            limit="numbers as nv.history() shows them",
+            cure='nv.forget(17), or nv.forget(*nv.history("some words"))',
         )
-        for message in kept["messages"] or ()
-    )
-    return Request(
-        model_id=call.model,
-        model=find_model(call.model),
-        platform=find_platform(kept["place"]),
-        messages=messages,
-        max_tokens=parameters.get("max_tokens", 0),
-        system=parameters.get("system"),
-        effort=output.get("effort"),
-        schema=(output.get("format") or {}).get("schema"),
-        thinking=(parameters.get("thinking") or {}).get("display"),
-    )
+    return number
 
 
-def _line_for(picture: tuple[SentPicture, bytes | None] | None) -> str:
-    if picture is None:
-        return "[a picture that is not kept]"
-    width, height = picture[0].fit.get("original", ("?", "?"))
-    return f"[{picture[0].source}, {width} × {height} px; the picture is not kept]"
-
-
-def _not_kept(pictures: list[tuple[SentPicture, bytes | None]]) -> Findings:
-    if not pictures:
-        return Findings()
-    some = "the picture is" if len(pictures) == 1 else f"{len(pictures)} pictures are"
-    cure = "open the file again to look closer"
-    return Findings([Finding("not-kept", "info", f"{some} not kept, only a thumbnail", cure=cure)])
-
-
-def _thumbnails(pictures: list[tuple[SentPicture, bytes | None]]) -> rich:
-    style = f"max-height:{_THUMBNAIL_HEIGHT}px"
-    return rich(
-        " ".join(
-            escape(picture.source)
-            if data is None
-            else image_tag(data, "image/jpeg", alt=picture.source, style=style)
-            for picture, data in pictures[:_MOST_THUMBNAILS]
+def _text(name: str, given: object) -> str:
+    if not isinstance(given, str):
+        raise RequestError(f"{name}= is of type {type(given).__name__}", limit="text")
+    if len(given) > _LONGEST_SEARCH:
+        raise RequestError(
+            f"{name}= of {len(given):,} characters",
+            limit=f"{_LONGEST_SEARCH:,}",
+            cure="a few words are enough",
         )
+    # Half a character has no UTF-8, which is what is searched, and a zero ends a text in SQLite.
+    return given.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+
+
+def _moment(name: str, given: object) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        if isinstance(given, datetime):
+            return given.astimezone(UTC)
+        found = datetime.fromisoformat(given.isoformat() if isinstance(given, date) else given)  # type: ignore[arg-type]
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        pass
+    raise RequestError(
+        f"{name}={given!r}"[:200],
+        limit='a day such as "2026-11-20", or a datetime',
+        cure=f'nv.history(since="{datetime.now(UTC):%Y-%m-%d}") is today'
+        if name == "since"
+        else "",
     )
 
 
-def _shortened(text: str) -> str:
-    words = one_line(text, empty="")
-    return words if len(words) <= _SHOWN_WORDS else f"{words[:_SHOWN_WORDS]}…"
-
-
-def _difference(before: str, after: str) -> str:
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
-    return "\n".join([*lines][2:])  # the first two would name files
+def _asked_in_hand(reply: Reply) -> Asked:
+    request: Request = reply.request
+    words: Mapping[str, Any] = words_of(request, lambda _: "")
+    last = [block for block in request.messages[-1].blocks if isinstance(block, str)]
+    return Asked(
+        "this reply",
+        request.model_id,
+        last[-1] if last else "",
+        reply.text,
+        {name: value for name, value in words.items() if name not in {"messages", "model"}},
+    )

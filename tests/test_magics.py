@@ -21,17 +21,20 @@ import nbvision as nv
 from nbvision.backends.connection import BACKENDS
 from nbvision.backends.connection import SECRETS as SECRET_ARGUMENTS
 from nbvision.errors import (
+    BudgetExceeded,
     ImageNotFound,
     LimitExceeded,
+    NotConnected,
     RequestError,
     UnsafeSource,
     UnsupportedImage,
 )
 from nbvision.magics.cures import in_magics
 from nbvision.magics.line import read_line, words_of
-from nbvision.magics.options import options_of
+from nbvision.magics.options import KEPT, options_of
 from nbvision.magics.pictures import MOST_PICTURES
 from nbvision.spending import spent, start_again
+from nbvision.store import Store
 
 
 class Shape(BaseModel):
@@ -403,6 +406,24 @@ def test_a_cure_that_is_pythons_stays(cure: str) -> None:
     assert in_magics(RequestError("x", cure=cure)) == cure
 
 
+@pytest.mark.parametrize(
+    ("cure", "typed"),
+    [
+        ("raise the budget: nv.connect(budget=0.12)", "%nbvision connect --budget 0.12"),
+        ('replies="my lesson.replies"', '--replies "my lesson.replies"'),
+        ("run it without offline=True", "run it without --offline"),
+        (
+            'nv.connect("practice", replies="a.replies", offline=True, store=False)',
+            "%nbvision connect practice --replies a.replies --offline --no-store",
+        ),
+        ("nv.connect(replies='a')", "%nbvision connect --replies a"),
+        ("connect without budget=", "connect without --budget"),
+    ],
+)
+def test_what_is_said_of_stored_answers_is_what_a_magic_takes(cure: str, typed: str) -> None:
+    assert in_magics(RequestError("x", cure=cure)).endswith(typed)
+
+
 def test_names_of_files_are_no_arguments() -> None:
     error = ImageNotFound("x", cure="did you mean model=a.png?")
     assert in_magics(error) == "did you mean model=a.png?"
@@ -562,17 +583,18 @@ def test_every_backend_can_be_connected_with_what_it_takes(
 
 
 def test_options_come_from_the_table_without_what_is_secret() -> None:
-    offered = {name: set(options_of(name)) for name in BACKENDS}
+    assert all(options_of(name)[-len(KEPT) :] == KEPT for name in BACKENDS)
+    offered = {name: set(options_of(name)) - set(KEPT) for name in BACKENDS}
     assert offered["vertex"] == {"model", "region", "project-id", "base-url"}
     assert offered["google-cloud"] == offered["vertex"] | {"workspace-id"}
     assert offered["practice"] == {"model"}
     taken = (
         set(inspect.signature(nv.connect).parameters)
         - {"name", "words_per_second"}
-        - {"replies", "offline", "budget", "store"}  # what is kept of calls is said in code
         - SECRET_ARGUMENTS
     )
-    assert {name.replace("-", "_") for names in offered.values() for name in names} == taken
+    names = {name.replace("-", "_") for name in set().union(*offered.values(), KEPT)}
+    assert names - {"no_store"} == taken
 
 
 @pytest.mark.parametrize(
@@ -585,11 +607,97 @@ def test_options_come_from_the_table_without_what_is_secret() -> None:
         ("--region x", "--region without connect"),
         ("reset --model x", "reset with options"),
         ("--effort none", "--effort none"),
+        ("--replies lesson.replies", "--replies without connect"),
+        ("--offline", "--offline without connect"),
+        ("--since 2026-11-20", "--since without history"),
+        ("connect --offline", "offline=True without stored replies"),
+        ("connect practice --offline=no", "--offline=no"),
+        ("connect practice --store --no-store", "--store and --no-store"),
+        ("connect practice --budget lots", "--budget lots"),
+        ("connect practice --budget=", r"--budget \(nothing\)"),
+        ("connect practice --budget -1", "--budget -1"),
+        ("connect practice --budget 1e9", "--budget 1e9"),
+        ("connect practice --budget nan", "--budget nan"),
+        ("connect practice --replies", "--replies without its value"),
+        ("connect practice --replies --offline", "--replies without its value"),
+        ("history --system x", "history --system"),
+        ("history --limit 0", "--limit 0"),
+        ("history --limit 999999999", "limit=999999999"),
+        ("history --since yesterday", "since='yesterday'"),
+        ("history", "no calls are kept here"),
+        ("forget 17", "%nbvision forget"),
     ],
 )
 def test_mistakes_with_settings_are_named(shell: InteractiveShell, line: str, words: str) -> None:
     with pytest.raises(nv.NbvisionError, match=words):
         shell.run_line_magic("nbvision", line)
+
+
+def test_a_line_offline_is_answered_by_stored_replies_alone(
+    shell: InteractiveShell, tmp_path: Path
+) -> None:
+    kept = result(shell, "%nbvision connect practice --replies 'my lesson.replies'").keeping
+    assert (kept.replies.path, kept.is_offline) == (Path("my lesson.replies"), False)
+    assert result(shell, "%%ask img1.png\nWhich colour?").from_store is None
+    assert len([*(tmp_path / "my lesson.replies").iterdir()]) == 1
+    shell.run_line_magic("nbvision", "connect practice --offline --replies 'my lesson.replies'")
+    assert result(shell, "%%ask img1.png\nWhich colour?").from_store is not None
+    with pytest.raises(NotConnected, match="no stored reply") as caught:
+        result(shell, "%%ask img1.png\nWhich shape?")
+    assert "without --offline" in caught.value.cure
+
+
+def test_what_is_kept_is_chosen_on_the_line(shell: InteractiveShell) -> None:
+    keeping = result(shell, "%nbvision connect practice --store --budget $0.50").keeping
+    assert (keeping.in_store, keeping.budget.dollars) == (True, 0.5)
+    assert result(shell, "%nbvision connect practice --no-store").keeping.in_store is False
+    usual = result(shell, "%nbvision connect practice").keeping
+    assert (usual.in_store, usual.budget) == (False, None)
+
+
+def test_a_line_asks_anew_or_for_another_sample(shell: InteractiveShell, store: Store) -> None:
+    shell.run_line_magic("nbvision", "connect practice --store")
+    lines = ("", "", "--refresh", "--sample 1", "--sample=1", "--sample 0")
+    found = [result(shell, f"%describe img1.png {line}").from_store is None for line in lines]
+    assert found == [True, False, True, True, False, False]
+    assert [call.sample for call in store.history()] == [1, 0, 0]
+
+
+def test_a_line_says_what_a_call_may_cost(shell: InteractiveShell) -> None:
+    assert result(shell, "%describe img1.png --budget $0.01").text
+    nv.connect("anthropic", api_key="none")
+    for code in ("%describe img1.png --budget .001", "%%locate img1.png --budget=0\nit"):
+        with pytest.raises(BudgetExceeded) as caught:
+            result(shell, code)
+        assert "allow this call more: --budget 0." in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--refresh=yes", "--refresh=yes"),
+        ("--refresh --refresh", "--refresh twice"),
+        ("--sample -1", "--sample -1"),
+        ("--sample one", "--sample one"),
+        ("--sample", "--sample without its value"),
+        ("--budget cheap", "--budget cheap"),
+        ("--refesh", "did you mean --refresh"),
+    ],
+)
+def test_mistakes_of_asking_again_are_named(shell: InteractiveShell, line: str, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        shell.run_line_magic("describe", f"img1.png {line}")
+
+
+def test_history_is_a_line(shell: InteractiveShell, store: Store) -> None:
+    shell.run_line_magic("nbvision", "connect practice --store")
+    for prompt in ("Which colour is the wall?", "Which colour is the door?"):
+        result(shell, f"%%ask img1.png\n{prompt}")
+    assert len(result(shell, "%nbvision history")) == 2
+    (door,) = result(shell, "%nbvision history colour door --since 2026-01-01 --limit 5")
+    assert door.prompt == "Which colour is the door?"
+    assert len(result(shell, "%nbvision history --model another")) == 0
+    assert len(store.history()) == 2
 
 
 def test_help_is_words(shell: InteractiveShell) -> None:
@@ -655,9 +763,9 @@ def test_every_backend_and_its_options_are_offered(shell: InteractiveShell) -> N
     assert completed(shell, start) == [start + name for name in BACKENDS]
     assert completed(shell, start + "goo") == [start + "google-cloud"]
     assert completed(shell, start + "vertex --pro") == [start + "vertex --project-id"]
-    assert completed(shell, start + "foundry --re") == [start + "foundry --resource"]
+    assert completed(shell, start + "foundry --res") == [start + "foundry --resource"]
     assert completed(shell, start + "foundry ") == [
-        f"{start}foundry --{name}" for name in ("model", "base-url", "resource")
+        f"{start}foundry --{name}" for name in ("model", "base-url", "resource", *KEPT)
     ]
     assert completed(shell, start + "--work") == [start + "--workspace-id"]
     assert completed(shell, start + "anthropic --platform c")[0].endswith(" compatible")
@@ -721,6 +829,34 @@ def test_options_and_efforts_are_offered(shell: InteractiveShell) -> None:
     assert completed(shell, "%%ask a.png --effort x") == ["%%ask a.png --effort xhigh"]
     assert completed(shell, "%nbvision con") == ["%nbvision connect"]
     assert completed(shell, "%nbvision connect pr") == ["%nbvision connect practice"]
+
+
+def test_folders_of_replies_are_offered(shell: InteractiveShell) -> None:
+    for folder in ("a.replies", "b c.replies", "course/d.replies"):
+        Path(folder).mkdir(parents=True)
+    start = "%nbvision connect practice --replies "
+    assert completed(shell, start) == [
+        start + text for text in ("a.replies", '"b c.replies"', "course/", '"my photos/')
+    ]
+    assert completed(shell, start + "course/") == [start + "course/d.replies"]
+    assert completed(shell, start + "zz") == [start + "zz"]
+
+
+def test_after_an_option_that_stands_alone_come_pictures(shell: InteractiveShell) -> None:
+    assert "%describe --refresh img1.png" in completed(shell, "%describe --refresh im")
+    assert completed(shell, "%describe --ref") == ["%describe --refresh"]
+    assert completed(shell, "%nbvision connect --offline --rep") == [
+        "%nbvision connect --offline --replies"
+    ]
+
+
+def test_what_narrows_history_is_offered(shell: InteractiveShell) -> None:
+    assert completed(shell, "%nbvision hi") == ["%nbvision history"]
+    start = "%nbvision history door "
+    assert completed(shell, start + "--") == [
+        start + option for option in ("--model", "--since", "--limit")
+    ]
+    assert start + "--model practice-high" in completed(shell, start + "--model practice")
 
 
 def test_pictures_are_offered_before_other_files(shell: InteractiveShell) -> None:

@@ -13,7 +13,7 @@ from nbvision.backends import connected
 from nbvision.backends.connection import BACKENDS
 from nbvision.backends.door import id_at
 from nbvision.catalogue import known_models
-from nbvision.magics.options import OPTIONS, PLACE, SETTINGS, VALUES, options_of
+from nbvision.magics.options import FLAGS, OPTIONS, PAST, PLACE, SETTINGS, VALUES, options_of
 from nbvision.magics.pictures import public_names
 from nbvision.platforms import find_platform
 from nbvision.widgets.folder import SUFFIXES, natural_key
@@ -22,6 +22,7 @@ __all__ = ["Completion", "Offer", "offers"]
 
 _MAGIC = re.compile(r"\s*%{1,2}(\w+)\s")
 _MOST_ENTRIES = 2000
+_REPLIES = ".replies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def offers(text: str, variables: Mapping[str, Any]) -> Offer:
     fragment = _last(line)
     before = line[: len(line) - len(fragment)].split()
     option, equals, value = fragment.partition("=")
-    if not equals and before and "=" not in before[-1] and not fragment.startswith("--"):
+    if not equals and _takes_a_value(before[-1:]) and not fragment.startswith("--"):
         option, equals, value = before[-1], " ", fragment
     if equals and option.startswith("--"):
         return _values(option[2:], value, magic[1], before, variables)
@@ -114,7 +115,12 @@ def offers(text: str, variables: Mapping[str, Any]) -> Offer:
         return _offer(fragment, "option", (f"--{name}" for name in OPTIONS[magic[1]]))
     # The names that others offer have neither: they would follow the last "/".
     is_path = fragment[:1] in {'"', "'"} or "/" in fragment or os.sep in fragment
-    return Offer(fragment, "path", tuple(_pictures(fragment)), is_path)
+    return Offer(fragment, "path", tuple(_paths(fragment, _is_picture)), is_path)
+
+
+def _takes_a_value(last: Sequence[str]) -> bool:
+    """Whether what is typed now belongs to the word before it."""
+    return bool(last) and "=" not in last[0] and last[0].removeprefix("--") not in FLAGS
 
 
 def _offer(fragment: str, kind: str, texts: Iterable[str]) -> Offer:
@@ -138,10 +144,12 @@ def _last(line: str) -> str:
 
 def _settings(fragment: str, before: Sequence[str]) -> Offer:
     """Return what ``%nbvision`` takes: verbs, then who to connect, then that one's options."""
+    if before[:1] == ["history"]:
+        return _offer(fragment, "option", (f"--{name}" for name in PAST))
     if "connect" not in before:
         if fragment.startswith("-"):
             return _offer(fragment, "option", (f"--{name}" for name in SETTINGS))
-        return _offer(fragment, "keyword", ("connect", "reset", "help"))
+        return _offer(fragment, "keyword", ("connect", "history", "reset", "help"))
     named = _named(before)
     if not named and not fragment.startswith("-"):
         return _offer(fragment, "backend", BACKENDS)
@@ -160,6 +168,8 @@ def _values(
 ) -> Offer:
     if option == "model":
         return _offer(fragment, "model", _models(_named(before) if magic == "nbvision" else ""))
+    if option == "replies":
+        return Offer(fragment, "path", tuple(_paths(fragment, _holds_replies)), is_all=True)
     if option == "into":
         usual = "found" if magic == "locate" else "reply"
         return _offer(fragment, "variable", [usual, *_names(variables, _is_kept)])
@@ -205,8 +215,21 @@ def _models(named: str) -> list[str]:
     ]
 
 
-def _pictures(fragment: str) -> Iterator[str]:
-    """Yield the folders and pictures whose path begins so; in quotes where spaces ask for it."""
+def _is_picture(name: str, is_folder: bool) -> str | None:  # noqa: FBT001 - as `_paths` calls it
+    """Return what ends a path that is offered; None if it is not."""
+    if is_folder:
+        return "/"
+    return "" if Path(name).suffix.lower() in SUFFIXES else None
+
+
+def _holds_replies(name: str, is_folder: bool) -> str | None:  # noqa: FBT001 - as `_paths` calls it
+    if not is_folder:
+        return None
+    return "" if name.endswith(_REPLIES) else "/"
+
+
+def _paths(fragment: str, ending: Callable[[str, bool], str | None]) -> Iterator[str]:
+    """Yield the paths that begin so and have an ending; in quotes where spaces ask for it."""
     quote = fragment[:1] if fragment[:1] in {'"', "'"} else ""
     typed = fragment[len(quote) :]
     name = os.path.basename(typed)  # noqa: PTH119 - the text stays as it was typed
@@ -217,8 +240,8 @@ def _pictures(fragment: str) -> Iterator[str]:
     except (OSError, ValueError, RuntimeError):
         return
     for entry, is_folder in sorted(found, key=lambda each: natural_key(each[0])):
-        is_offered = is_folder or Path(entry).suffix.lower() in SUFFIXES
-        if is_offered and entry.startswith(name) and (name or not entry.startswith(".")):
-            path = f"{head}{entry}{'/' if is_folder else ''}"
+        end = ending(entry, is_folder)
+        if end is not None and entry.startswith(name) and (name or not entry.startswith(".")):
+            path = f"{head}{entry}{end}"
             mark = quote or ('"' if " " in path else "")
-            yield f"{mark}{path}" + ("" if is_folder else mark)
+            yield f"{mark}{path}" + ("" if end else mark)

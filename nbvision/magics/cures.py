@@ -4,7 +4,7 @@ import re
 
 from nbvision.backends.connection import SECRETS
 from nbvision.errors import ImageError, NbvisionError
-from nbvision.magics.options import OPTIONS
+from nbvision.magics.options import FLAGS, OPTIONS
 
 __all__ = ["in_magics"]
 
@@ -12,8 +12,10 @@ _OF_FUNCTIONS = {
     "give a list: nv.compare([first, second])": "%%compare before.png after.png",
     "call locate once for each picture": "%%locate in a cell for each picture",
 }
-_VALUE = r"\"[^\"]*\"|'[^']*'|[\w…]+"
-_CONNECT = re.compile(rf"nv\.connect\(([\"'])([\w-]+)\1((?:, *\w+=(?:{_VALUE}))*)\)")
+_VALUE = r"\"[^\"]*\"|'[^']*'|[\w…]+(?:\.\d+)?"
+_CONNECT = re.compile(
+    rf"nv\.connect\((?:([\"'])(?P<backend>[\w-]+)\1)?(?P<rest>(?:,? *\w+=(?:{_VALUE}))*)\)"
+)
 _ARGUMENT = re.compile(rf"(?<![\w.-])(\w+)=({_VALUE}|)")
 _CALL = re.compile(r"\w\(")
 _ARGUMENTS = {option.replace("-", "_") for options in OPTIONS.values() for option in options}
@@ -37,10 +39,11 @@ def in_magics(error: NbvisionError) -> str:
 
 
 def _connect(call: "re.Match[str]") -> str:
-    _, backend, arguments = call.groups()
+    backend, arguments = call["backend"] or "", call["rest"].lstrip(", ")
     if any(argument[1] in SECRETS for argument in _ARGUMENT.finditer(arguments)):
         return call[0]
-    return f"%nbvision connect {backend}{_options(arguments.replace(',', ''))}"
+    words = ("%nbvision connect", backend, _options(arguments.replace(",", "")))
+    return " ".join(word for word in words if word)
 
 
 def _options(text: str) -> str:
@@ -51,6 +54,10 @@ def _option(argument: "re.Match[str]") -> str:
     name, value = argument.groups()
     if name not in _ARGUMENTS:
         return argument[0]
+    if name == "store":
+        return "--no-store" if value == "False" else "--store"
+    if name in FLAGS:
+        return f"--{name}"
     plain = value.strip("\"'")
     shown = f'"{plain}"' if " " in plain else plain
     return f"--{name.replace('_', '-')} {shown}".rstrip()

@@ -14,11 +14,21 @@ from nbvision.calls import ask, compare, describe, locate
 from nbvision.errors import NbvisionError, RequestError
 from nbvision.magics.completion import Completion
 from nbvision.magics.cures import in_magics
-from nbvision.magics.line import Line, Word, read_line, whole_number
-from nbvision.magics.options import OPTIONS, PLACE, SETTINGS, VALUES, options_of
+from nbvision.magics.line import Line, Word, amount, read_line, whole_number
+from nbvision.magics.options import (
+    FLAGS,
+    KEPT,
+    OPTIONS,
+    PAST,
+    PLACE,
+    SETTINGS,
+    VALUES,
+    options_of,
+)
 from nbvision.magics.pictures import pictures_of, value_of
 from nbvision.magics.status import Settings, Status, status_of
 from nbvision.markup import bundle, one_line
+from nbvision.past_calls import history
 from nbvision.spending import start_again
 
 __all__ = ["load", "unload"]
@@ -29,6 +39,9 @@ _LINE_HELP = """
                 $photo is always the variable, "photo" always the file
     --model, --system, --max-tokens, --effort, --thinking summarized
                 as in the function; for all magics of this kernel: %nbvision --model …
+    --refresh   asks anew even if there is a stored answer; both are kept
+    --sample N  which of several independent answers; each has a stored one of its own
+    --budget X  how many US dollars this call may cost at worst
     --into NAME keeps the result under this name, and shows nothing, as an assignment does
 """
 _HELP = {
@@ -72,7 +85,15 @@ _HELP = {
     %nbvision connect anthropic --model claude-opus-5-5
     %nbvision connect bedrock --region us-east-1 --profile work
     %nbvision connect vertex --project-id my-project
+    %nbvision connect --replies lesson.replies --offline
+                                                  only stored replies answer; no key is needed
+    %nbvision connect anthropic --budget 1.00     holds what calls may cost in all, over restarts
+    %nbvision history                             what was asked before, as nv.history()
+    %nbvision history red door --model claude-haiku-4-5 --since 2026-11-20 --limit 50
     %nbvision reset                               no settings, and the count begins at nothing
+
+    --store and --no-store say whether answers are kept in your own store; otherwise all but
+    practice answers are. Past calls are deleted by nv.forget(17), never by a magic.
 
     Whom it can connect, with what: Tab after "connect", and after a name and "--".
     A key or token never stands on a line: notebooks keep cells. Set ANTHROPIC_API_KEY, or the
@@ -122,10 +143,17 @@ class Magics:
         verb, *others = [word.text for word in read.words] or [""]
         if verb == "connect":
             return _connected(others, read.options)
+        if verb == "history":
+            return _history(others, read.options)
+        if verb == "forget":
+            # A cell is run again by Run All, and nothing brings back what was deleted.
+            raise RequestError(
+                "%nbvision forget", limit="never by a magic", cure="nv.forget(17), in Python"
+            )
         if others or verb not in {"", "reset"}:
             raise RequestError(
                 f"%nbvision {one_line(' '.join([verb, *others]))[:100]}",
-                limit="connect, reset, help, or options",
+                limit="connect, history, reset, help, or options",
                 cure="%nbvision --help",
             )
         if verb == "reset":
@@ -149,7 +177,7 @@ class Magics:
         read = read_line(line, magic, OPTIONS[name])
         variables = self.shell.user_ns
         into = _name_for(read.options, variables)
-        own = _own(name, read.options, variables)
+        own = _own(name, read.options, variables) | _again(read.options)
         settings = _settings(read.options, self.settings)
         prompt = _prompt(name, cell, read)
         pictures = pictures_of(read.words, variables)
@@ -247,11 +275,39 @@ def _connected(names: list[str], options: Mapping[str, str]) -> Any:
             limit=", ".join(f"--{name}" for name in taken),
             cure=f"%nbvision --{misplaced[0]} … in a line of its own",
         )
-    given: dict[str, Any] = {name.replace("-", "_"): value for name, value in options.items()}
+    given: dict[str, Any] = {
+        name.replace("-", "_"): value for name, value in options.items() if name not in FLAGS
+    }
+    if "store" in options and "no-store" in options:
+        raise RequestError("--store and --no-store", limit="one of them")
+    given |= {"offline": True} if "offline" in options else {}
+    given |= {"store": "store" in options} if options.keys() & {"store", "no-store"} else {}
+    if "budget" in options:
+        given["budget"] = amount("--budget", options["budget"])
     return connect(names[0] if names else None, **given)
 
 
+def _history(words: list[str], options: Mapping[str, str]) -> Any:
+    if misplaced := sorted(options.keys() - set(PAST)):
+        raise RequestError(
+            f"history --{misplaced[0]}",
+            limit=", ".join(f"--{name}" for name in PAST),
+            cure="%nbvision history red door --since 2026-11-20",
+        )
+    given: dict[str, Any] = dict(options)
+    if "limit" in options:
+        given["limit"] = whole_number("--limit", options["limit"])
+    return history(" ".join(words), **given)
+
+
 def _refuse_places(options: Mapping[str, str]) -> None:
+    if past := sorted(options.keys() & set(PAST[1:])):
+        raise RequestError(f"--{past[0]} without history", cure=f"%nbvision history --{past[0]} …")
+    if kept := sorted(options.keys() & set(KEPT)):
+        value = "" if kept[0] in FLAGS else " …"
+        raise RequestError(
+            f"--{kept[0]} without connect", cure=f"%nbvision connect --{kept[0]}{value}"
+        )
     if places := sorted(options.keys() & set(PLACE[1:])):
         backend = next(name for name in BACKENDS if places[0] in options_of(name))
         raise RequestError(
@@ -284,6 +340,16 @@ def _own(name: str, options: Mapping[str, str], variables: Mapping[str, Any]) ->
         _require_value("kind", options["kind"])
         return {"kind": options["kind"]}
     return {"schema": _schema(options, variables)} if name == "ask" else {}
+
+
+def _again(options: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the line says of stored answers and of money."""
+    given: dict[str, Any] = {"refresh": True} if "refresh" in options else {}
+    if "sample" in options:
+        given["sample"] = whole_number("--sample", options["sample"], least=0)
+    if "budget" in options:
+        given["budget"] = amount("--budget", options["budget"])
+    return given
 
 
 def _name_for(options: Mapping[str, str], variables: Mapping[str, Any]) -> str | None:
@@ -340,9 +406,9 @@ def _call(
 ) -> Callable[..., Any]:
     images = pictures[0] if len(pictures) == 1 else pictures
     if name == "describe":
-        return lambda **how: describe(images, prompt, **how)
+        return lambda **how: describe(images, prompt, **own, **how)
     if name == "compare":
-        return lambda **how: compare(pictures, prompt, **how)
+        return lambda **how: compare(pictures, prompt, **own, **how)
     if name == "locate":
         return lambda **how: locate(images, prompt or "", **own, **how)
     return lambda **how: ask(images, prompt or "", **own, **how)

@@ -7,13 +7,15 @@ from difflib import get_close_matches
 
 from nbvision.backends.connection import SECRETS
 from nbvision.errors import RequestError
+from nbvision.magics.options import FLAGS
 from nbvision.markup import one_line
 
-__all__ = ["Line", "Word", "read_line", "whole_number", "words_of"]
+__all__ = ["Line", "Word", "amount", "read_line", "whole_number", "words_of"]
 
 _QUOTES = "\"'"
 _NEAR = 0.7  # below, "kind" is near "into"
 _KEYS = re.compile(r"sk-ant-|\bABSK\w|bedrock-api-key-|\bya29\.", re.IGNORECASE)
+_AMOUNT = re.compile(r"\$?(?:[0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})")
 _KEY_OPTIONS = {
     *(f"--{name.replace('_', '-')}" for name in SECRETS),
     *("--auth-token", "--key", "--token", "--secret"),
@@ -43,7 +45,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a line says: words in order, and options by name, without their dashes."""
+    """What a line says: words in order, and options by name, without their dashes.
+
+    One that stands alone has an empty value.
+    """
 
     words: tuple[Word, ...]
     options: Mapping[str, str]
@@ -103,8 +108,8 @@ def read_line(line: str, magic: str, known: Sequence[str]) -> Line:
     Raises
     ------
     RequestError
-        If an option is unknown, given twice or without its value, quotes are open, or there is
-        a key.
+        If an option is unknown, given twice, without its value or with one where it takes none,
+        quotes are open, or there is a key.
 
     Examples
     --------
@@ -123,17 +128,20 @@ def read_line(line: str, magic: str, known: Sequence[str]) -> Line:
         option = _known(name, magic, known)
         if option in options:
             raise RequestError(f"{name} twice", limit="each option once", cure="leave one of them")
-        options[option] = value if equals else _value(name, rest)
+        if option in FLAGS and equals:
+            raise RequestError(f"{_shown(word.text)}", limit="no value", cure=f"--{option} alone")
+        is_whole = equals or option in FLAGS
+        options[option] = value if is_whole else _value(name, rest)
     return Line(tuple(words), options)
 
 
-def whole_number(name: str, text: str) -> int:
+def whole_number(name: str, text: str, *, least: int = 1) -> int:
     """Return the value of an option that counts something.
 
     Raises
     ------
     RequestError
-        If it is not a whole number from 1 up.
+        If it is not a whole number from ``least`` up.
 
     Examples
     --------
@@ -141,9 +149,30 @@ def whole_number(name: str, text: str) -> int:
     2000
     """
     plain = text.replace("_", "").replace(",", "")
-    if not (plain.isascii() and plain.isdigit() and 0 < len(plain) < 10 and int(plain)):  # noqa: PLR2004 - a milliard is too many of anything
-        raise RequestError(f"{name} {_shown(text)}", limit="a whole number from 1 up")
+    is_number = plain.isascii() and plain.isdigit() and 0 < len(plain) < 10  # noqa: PLR2004 - a milliard is too many of anything
+    if not (is_number and int(plain) >= least):
+        raise RequestError(f"{name} {_shown(text)}", limit=f"a whole number from {least} up")
     return int(plain)
+
+
+def amount(name: str, text: str) -> float:
+    """Return the value of an option that is money.
+
+    Raises
+    ------
+    RequestError
+        If it is no amount of US dollars.
+
+    Examples
+    --------
+    >>> amount("--budget", "$0.50")
+    0.5
+    """
+    if not _AMOUNT.fullmatch(text):
+        raise RequestError(
+            f"{name} {_shown(text)}", limit="US dollars", cure=f"{name} 0.50 is fifty cents"
+        )
+    return float(text.removeprefix("$"))
 
 
 def _value(name: str, rest: Iterator[Word]) -> str:

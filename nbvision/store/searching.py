@@ -1,6 +1,7 @@
 """Past calls found by words, model and time; quick among a million."""
 
 import re
+import unicodedata
 from typing import Any
 
 from nbvision.store import schema
@@ -14,7 +15,11 @@ PAST_COLUMNS = (
     "number, asked_at, outcome, backend, model, sample, prompt, text, input_tokens, "
     "output_tokens, dollars, most_dollars, seconds, attempts, error"
 )
-_WORD = re.compile(r"\w+")
+# Written without spaces: the index has whole sentences as words, of which only the beginnings
+# are found.
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+)
 _AT_ONCE = 5000
 
 
@@ -76,8 +81,8 @@ def search_statement(
     if not search.strip():
         return f"SELECT {PAST_COLUMNS} FROM calls WHERE 1{more} {tail}", [*values, limit]
     through, patterns = _looked_through(search)
-    words = _WORD.findall(search)
-    if not has_index or not words:
+    words = _words(search)
+    if not has_index or not words or _UNSPACED.search(search):
         statement = f"SELECT {PAST_COLUMNS} FROM calls WHERE {through}{more} {tail}"
         return statement, [*patterns, *values, limit]
     columns = PAST_COLUMNS.replace("prompt, text", "calls.prompt, calls.text")
@@ -94,10 +99,16 @@ def search_statement(
     return statement, [match, *values, limit, *patterns, *values, limit, limit]
 
 
+def _words(search: str) -> list[str]:
+    """Return letters and digits with the marks on them; what stands between is no operator."""
+    kept = [c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in search]
+    return "".join(kept).split()
+
+
 def _looked_through(search: str) -> tuple[str, list[str]]:
     """Return a condition that every word stands somewhere in prompt or answer."""
     patterns = []
-    for word in _WORD.findall(search) or [search.strip()]:
+    for word in _words(search) or [search.strip()]:
         escaped = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
         patterns.append(f"%{escaped}%")
     one = "(prompt LIKE ? ESCAPE '\\' OR text LIKE ? ESCAPE '\\')"

@@ -22,6 +22,7 @@ from nbvision.store.values import (
     BILLION,
     from_json,
     microseconds_of,
+    to_json,
     utc,
 )
 
@@ -367,6 +368,20 @@ class Store:
         # The log still holds the pages as they were.
         self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         return count
+
+    def count(
+        self,
+        numbers: Iterable[int] = (),
+        *,
+        before: datetime | None = None,
+        everything: bool = False,
+    ) -> int:
+        """Return how many calls `forget` would delete, given the same."""
+        end = math.inf if everything else -1 if before is None else microseconds_of(before)
+        # As JSON, because a statement takes only so many values.
+        named = "number IN (SELECT value FROM json_each(?))"
+        statement = f"SELECT count(*) FROM calls WHERE asked_at < ? OR {named}"
+        return int(self._database.rows(statement, (end, to_json(list(numbers))))[0][0])
 
     def spent(self, *, since: datetime | None = None) -> Spent:
         """Return what calls have cost, by what is still kept of them.

@@ -92,8 +92,9 @@ reply.export("curl")
 # **What you now know:** a magic is a call with less to type. Results are the same values, and
 # `_` and `--into` hold them.
 #
-# **Try:** Tab after `--model ` · `%%locate?` for help · `%nbvision connect anthropic`, which
-# reads the key from the environment and refuses one on the line · `reply.to_html()`, a page to
-# send to somebody.
+# **Try:** Tab after `--model ` · `%%locate?` for help · `--refresh`, which asks anew where there
+# is a stored answer, and `%nbvision history`, which shows what was asked ·
+# `%nbvision connect anthropic`, which reads the key from the environment and refuses one on the
+# line · `reply.to_html()`, a page to send to somebody.
 #
 # **Next:** `10_real_models`

@@ -49,16 +49,20 @@ sum(reply.from_store is None for reply in [anew, *five])
 
 # %% [markdown]
 # All of it is in your history: what was asked, what came back, what it cost. Of the pictures
-# only thumbnails are kept, and never a key.
+# only thumbnails are kept, and never a key. *How many calls will there be? Answers that came
+# from the store are none.*
 
 # %%
-nv.history()
+calls = nv.history()
+calls
 
 # %% [markdown]
-# A past call opens again, and two of them can be laid side by side.
+# `nv.history("words", model=…, since="2026-11-20")` shows a part of it, `.to_frame()` is for
+# counting. A past call opens again: `.reply()` gives its words, `.detections()` its boxes. Two
+# laid side by side show what was asked otherwise, word by word, and what the answer made of it.
 
 # %%
-nv.history().call(1).compare(nv.history("picture").call(2))
+calls.call(2).compare(calls.call(4))
 
 # %% [markdown]
 # Others have no store of yours. A folder of replies beside the notebook travels with it: small
@@ -82,24 +86,29 @@ nv.locate(nv.samples.shapes, "every shape")
 nv.locate(nv.samples.shapes, "the green star")
 
 # %% [markdown]
-# A budget refuses a call before it is sent: what could it cost at worst? This key is none, and
-# nothing is sent.
+# A budget refuses a call before it is sent, by what it could cost at worst: for one notebook in
+# `nv.connect(budget=…)`, for some of its calls in `nv.run`, for one call in the call. A restart
+# refills none of them that has a name. The key here is none, and nothing is sent.
 
 # %% tags=["raises-exception"]
-nv.connect("anthropic", api_key="none", budget=0.05)
-nv.describe(nv.samples.page)
+nv.connect("anthropic", api_key="none", budget=1.00)
+with nv.run("one page", budget=0.05) as run:
+    nv.describe(nv.samples.page)
 
 # %% [markdown]
-# What you no longer want to keep, you delete. How many calls were there?
+# What you no longer want to keep, you delete, and it is gone for good: these calls, or
+# `nv.forget(17)`, or `nv.forget(before="2026-11-01")`. *Will the first question be answered from
+# the store after this?*
 
 # %%
-nv.forget(everything=True)
+nv.forget(*calls)
 
 # %% [markdown]
 # **What you now know:** an answer is found again by what was sent, `from_store` and the line
-# under it say so, and a folder of replies gives it to others.
+# under it say so, a folder of replies gives it to others, and `nv.history` has all of it.
 #
-# **Try:** lower `max_tokens` until the budget lets the call pass · restart the kernel in the
-# middle and run everything again · open a file of the folder.
+# **Try:** lower `max_tokens` until the budget lets the call pass · ask the first question again
+# now that it is forgotten · open a file of the folder · `%nbvision history`, `--refresh` and
+# `connect --replies` do the same in magics.
 #
 # **Next:** [what is kept, where, and how to delete it](../docs/keeping.md)
