@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nbvision.images import SourceImage, open_image
     from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
     from nbvision.matching import match_boxes
+    from nbvision.packing import Packed, pack
     from nbvision.past_calls import forget, history
     from nbvision.prepared import PreparedImage
     from nbvision.proving import Proof, prove
@@ -65,6 +66,7 @@ _HOMES = {
     "images": ["SourceImage", "open_image"],
     "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
     "matching": ["match_boxes"],
+    "packing": ["Packed", "pack"],
     "past_calls": ["forget", "history"],
     "prepared": ["PreparedImage"],
     "proving": ["Proof", "prove"],
@@ -97,6 +99,7 @@ __all__ = [
     "ImagePicker",
     "Model",
     "NbvisionError",
+    "Packed",
     "Point",
     "PreparedImage",
     "PreviewPanel",
@@ -127,6 +130,7 @@ __all__ = [
     "match_boxes",
     "models",
     "open_image",
+    "pack",
     "prepare",
     "preview",
     "prove",

@@ -174,7 +174,7 @@ def test_what_is_no_good_reply_is_named_and_not_given(
 def test_problems_are_listed_for_the_whole_folder(folder: RepliesFolder, path: Path) -> None:
     folder.write(replace(INTENT, sample=1), ANSWER, THEN)
     conflict(path)
-    assert folder.problems() == [f"{path.name}: it is not JSON"]
+    assert folder.problems() == [f"{path.name}: it holds the marks of a merge"]
 
 
 def test_what_cannot_be_read_is_kept_when_a_new_reply_comes(
@@ -212,4 +212,4 @@ def test_the_command_line_checks_a_folder(
     assert main(["replies", "check", str(folder.path.with_name("none"))]) == 1
     said = capsys.readouterr()
     assert said.out == "1 stored reply, all whole\n"
-    assert f"{path.name}: it is not JSON" in said.err
+    assert f"{path.name}: it holds the marks of a merge" in said.err
