@@ -224,20 +224,28 @@ class _Paired(RepliesFolder):
         The two.
     fills
         Whether what the first has or gets goes into the second too.
+    copies
+        Whether what the second has goes into the first, as an answer would.
     """
 
-    def __init__(self, own: RepliesFolder, behind: RepliesFolder, *, fills: bool) -> None:
+    def __init__(
+        self, own: RepliesFolder, behind: RepliesFolder, *, fills: bool, copies: bool
+    ) -> None:
         super().__init__(own.path)
-        self._own, self._behind, self._fills = own, behind, fills
+        self._own, self._behind = own, behind
+        self._fills, self._copies = fills, copies
 
     def asked_through(self, origin: Origin, report: Path | None = None) -> "RepliesFolder":
         own = self._own.asked_through(origin)
-        return _Paired(own, self._behind.asked_through(origin, report), fills=self._fills)
+        behind = self._behind.asked_through(origin, report)
+        return _Paired(own, behind, fills=self._fills, copies=self._copies)
 
     def read(self, intent: Intent) -> StoredReply | None:
         found = self._own.read(intent)
         if found is None:
             found = self._behind.read(intent)
+            if found is not None and self._copies:
+                self._own.write(intent, found.response, found.asked_at)
         elif self._fills:
             self._behind.write(intent, found.response, found.asked_at)
         return found
@@ -308,7 +316,7 @@ class Surroundings:
         around = RepliesFolder(self.folder)
         if replies is None or os.path.realpath(replies.path) == os.path.realpath(around.path):
             return around
-        return _Paired(replies, around, fills=self.is_packing)
+        return _Paired(replies, around, fills=self.is_packing, copies=not offline)
 
 
 def _set_aside(path: Path) -> None:
