@@ -83,6 +83,7 @@ def notebook_in(path: Path) -> Any:
     """
     import nbformat
 
+    faults = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise RequestError(
@@ -94,7 +95,7 @@ def notebook_in(path: Path) -> Any:
         for cell in found.cells:
             if cell.cell_type == "code":
                 cell.outputs = []
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (*faults, nbformat.ValidationError) as error:
         raise RequestError(f"{path.name} cannot be read ({type(error).__name__})") from None
     return found
 

@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from nbvision.cell_runs import CellRun, UnansweredCell, notebook_in, run_cells
@@ -36,7 +38,7 @@ class Packed:
         The cells that failed for another reason, with it: what they would have asked is not
         known.
     unused
-        The files that this notebook does not use; another one may.
+        The replies that this notebook does not use; another one may.
     deleted
         Those of them that were deleted.
 
@@ -154,14 +156,18 @@ def pack(
             if on_cell is not None:
                 on_cell(cell)
 
-        runs = run_cells(
-            found,
-            path.name,
-            folder.path,
-            folder=path.resolve().parent,
-            is_packing=True,
-            told=told,
-        )
+        try:
+            runs = run_cells(
+                found,
+                path.name,
+                folder.path,
+                folder=path.resolve().parent,
+                is_packing=True,
+                told=told,
+            )
+        finally:
+            with suppress(OSError):
+                folder.path.rmdir()  # one that stayed empty
     return _packed(path, folder, runs, before, prune=prune)
 
 
@@ -218,14 +224,14 @@ def _require_writable(folder: Path) -> None:
     """Refuse before the notebook is run, which may take long."""
     if os.path.lexists(folder) and not folder.is_dir():
         raise RequestError(f"{one_line(folder.name)} is no folder", cure='replies="lesson.replies"')
-    place = folder
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not os.access(place, os.W_OK | os.X_OK):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
         raise StoreFailed(
-            f"{one_line(folder.name)} cannot be written",
+            f"{one_line(folder.name)} cannot be written: {error.strerror}",
             cure="replies= a folder that may be written",
-        )
+        ) from None
 
 
 def _packed(
@@ -241,7 +247,8 @@ def _packed(
     used = {name for run in runs for name in run.used}
     missing = tuple(cell for run in runs for cell in run.unanswered)
     failed = tuple((run.number, run.error) for run in runs if run.error)
-    unused = [name for name in there if name not in used]
+    # Whatever else lies there is somebody's.
+    unused = [name for name in there if name not in used and folder.is_reply(folder.path / name)]
     deleted = []
     if prune and not missing and not failed:
         for name in unused:

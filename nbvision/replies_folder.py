@@ -144,15 +144,14 @@ class RepliesFolder:
             found = sorted(self.path.glob(f"*{_ENDING}"))
             yield from [path for path in found if path.name != _ORIGINS][:_MOST_FILES]
 
+    def is_reply(self, path: Path) -> bool:
+        """Whether a file of the folder is a stored reply, whole and usable."""
+        return not self._problem(path)
+
     def problems(self) -> list[str]:
         """Return what is wrong with files of the folder, one line each."""
-        found = []
-        for path in self.files():
-            try:
-                reply_in(json_in(path))
-            except (OSError, Unusable, NbvisionError) as error:
-                found.append(f"{path.name}: {_reason(error)}")
-        return found
+        found = ((path.name, self._problem(path)) for path in self.files())
+        return [f"{name}: {reason}" for name, reason in found if reason]
 
     def __repr__(self) -> str:
         return f"RepliesFolder({self.path.name!r})"
@@ -165,6 +164,14 @@ class RepliesFolder:
             start = f"{start}-"
         sample = f".s{intent.sample}" if intent.sample else ""
         return self.path / f"{start}.{intent.name[:_HASH_IN_NAME]}{sample}{_ENDING}"
+
+    @staticmethod
+    def _problem(path: Path) -> str:
+        try:
+            reply_in(json_in(path))
+        except (OSError, Unusable, NbvisionError) as error:
+            return _reason(error)
+        return ""
 
     def _has(self, path: Path, intent: Intent, new: Mapping[str, object]) -> bool:
         """Whether it says this already; what is no reply makes room, and is kept aside."""
