@@ -160,6 +160,21 @@ def test_refresh_means_nothing_where_nothing_is_sent(tmp_path: Path) -> None:
     assert nv.describe(PICTURE, backend=offline, refresh=True).text == text
 
 
+def test_what_a_stranger_s_folder_says_is_shown_and_does_nothing(tmp_path: Path) -> None:
+    practice = nv.connect("practice", words_per_second=None, replies=tmp_path)
+    nv.describe(PICTURE, backend=practice)
+    (path,) = RepliesFolder(tmp_path).files()
+    found = json.loads(path.read_text(encoding="utf-8"))
+    found["message"]["content"][0]["text"] = ["<script>alert(1)</script>"]
+    found["message"]["model"] = "<img src=x onerror=alert(1)>"
+    path.write_text(json.dumps(found))
+    reply = nv.describe(PICTURE, backend=nv.connect("practice", replies=tmp_path, offline=True))
+    shown = reply._repr_mimebundle_()["text/html"]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "<script" not in shown
+    assert "<img src=x" not in shown
+
+
 def at(name: str, url: str, **more: Any) -> Backend:
     where = "endpoint_url" if name in THROUGH_BOTO else "base_url"
     return nv.connect(name, api_key=KEY, **{where: url}, **more)

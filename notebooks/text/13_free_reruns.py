@@ -82,6 +82,19 @@ nv.locate(nv.samples.shapes, "every shape")
 nv.locate(nv.samples.shapes, "the green star")
 
 # %% [markdown]
+# You asked first, and want the replies beside the notebook afterwards? `nv.pack` runs it once
+# more from what is stored, sends nothing, and puts them there. *Which reply of the folder does
+# this notebook not use?*
+
+# %%
+import nbformat
+
+asks = "import nbvision as nv\nnv.connect('practice')\nnv.describe(nv.samples.page)"
+lesson = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(asks)])
+nbformat.write(lesson, folder.with_name("lesson.ipynb"))
+nv.pack(folder.with_name("lesson.ipynb"))
+
+# %% [markdown]
 # A budget refuses a call before it is sent: what could it cost at worst? This key is none, and
 # nothing is sent.
 
@@ -97,7 +110,7 @@ nv.forget(everything=True)
 
 # %% [markdown]
 # **What you now know:** an answer is found again by what was sent, `from_store` and the line
-# under it say so, and a folder of replies gives it to others.
+# under it say so, and a folder of replies gives it to others; `pack` fills it.
 #
 # **Try:** lower `max_tokens` until the budget lets the call pass · restart the kernel in the
 # middle and run everything again · open a file of the folder.
