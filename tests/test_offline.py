@@ -20,6 +20,7 @@ from nbvision.catalogue import DEFAULT_MODEL
 from nbvision.errors import NotConnected
 from nbvision.origins import Origin
 from nbvision.replies_folder import OFFLINE, RepliesFolder
+from nbvision.results import Reply
 
 PICTURE = Image.new("RGB", (60, 40), "teal")
 NOTHING_THERE = "http://127.0.0.1:9"
@@ -223,11 +224,17 @@ def test_conversations_panels_and_awaited_calls_are_answered_offline(tmp_path: P
         chat = nv.Conversation(backend=backend)
         said = [chat.ask("What is this?", nv.samples.shapes).text, chat.ask("And what else?").text]
         awaited = asyncio.run(nv.to_thread(nv.describe, nv.samples.page, backend=backend))
-        return [*said, awaited.text]
+        panel = nv.AskPanel(nv.samples.shapes, backend=backend)
+        panel.ask()
+        shown = panel.wait(seconds=30)
+        panel.close()
+        assert isinstance(shown, Reply)
+        return [*said, awaited.text, shown.text]
 
     practice = nv.connect("practice", words_per_second=None, replies=tmp_path)
     said = lesson(practice)
     assert lesson(nv.connect("practice", replies=tmp_path, offline=True)) == said
+    assert len(list(RepliesFolder(tmp_path).files())) == len(said)
 
 
 def test_the_folder_of_the_environment_answers_besides_the_one_that_is_named(
