@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lab check notebooks screenshots soak bench setup clean
+.PHONY: help demo test lab check notebooks replies screenshots soak bench setup clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ check: setup  ## lint and types
 
 notebooks: setup  ## run the tutorials again and store what they show
 	$(BIN)/python notebooks/refresh.py
+
+replies: setup  ## store what the tutorials are answered, so that they run where nothing answers
+	$(BIN)/python notebooks/refresh.py --replies
 
 screenshots: setup  ## take the README's picture of the workbench again, in a real JupyterLab
 	$(BIN)/python tests/browser/environment.py

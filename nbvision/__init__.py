@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nbvision.images import SourceImage, open_image
     from nbvision.inspection import build_request, check, estimate, fit, prepare, preview
     from nbvision.matching import match_boxes
+    from nbvision.packing import Packed, pack
     from nbvision.past_calls import forget, history
     from nbvision.prepared import PreparedImage
     from nbvision.proving import Proof, prove
@@ -68,6 +69,7 @@ _HOMES = {
     "images": ["SourceImage", "open_image"],
     "inspection": ["build_request", "check", "estimate", "fit", "prepare", "preview"],
     "matching": ["match_boxes"],
+    "packing": ["Packed", "pack"],
     "past_calls": ["forget", "history"],
     "prepared": ["PreparedImage"],
     "proving": ["Proof", "prove"],
@@ -102,6 +104,7 @@ __all__ = [
     "ImagePicker",
     "Model",
     "NbvisionError",
+    "Packed",
     "Point",
     "PreparedImage",
     "PreviewPanel",
@@ -134,6 +137,7 @@ __all__ = [
     "match_boxes",
     "models",
     "open_image",
+    "pack",
     "prepare",
     "preview",
     "prove",

@@ -36,13 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     practice = commands.add_parser("practice", help="run the practice server for other clients")
     practice.add_argument("--port", type=int, default=0, help="0 takes a free one")
     practice.set_defaults(run=_practice)
-    replies = commands.add_parser("replies", help="check a folder of stored replies")
-    replies.add_argument("action", choices=["check"])
-    replies.add_argument("folder", type=Path)
-    replies.add_argument(
-        "notebook", type=Path, nargs="?", help="run it offline, and say which cells lack a reply"
-    )
-    replies.set_defaults(run=_replies)
+    _add_replies(commands.add_parser("replies", help="stored replies beside a notebook"))
     history = commands.add_parser("history", help="show what was asked before")
     history.add_argument("words", nargs="*", help="of the prompt or the answer")
     history.add_argument("--model", default="", metavar="ID")
@@ -56,6 +50,21 @@ def _parser() -> argparse.ArgumentParser:
     forget.add_argument("--yes", action="store_true", help="do not ask whether it is meant")
     forget.set_defaults(run=_forget)
     return parser
+
+
+def _add_replies(replies: argparse.ArgumentParser) -> None:
+    actions = replies.add_subparsers(required=True, metavar="action")
+    check = actions.add_parser("check", help="are all files of a folder whole?")
+    check.add_argument("folder", type=Path)
+    check.add_argument(
+        "notebook", type=Path, nargs="?", help="run it offline, and say which cells lack a reply"
+    )
+    check.set_defaults(run=_replies)
+    packing = actions.add_parser("pack", help="put the replies that a notebook needs beside it")
+    packing.add_argument("notebook", type=Path)
+    packing.add_argument("folder", type=Path, nargs="?", help="lesson.replies for lesson.ipynb")
+    packing.add_argument("--prune", action="store_true", help="delete replies that no cell uses")
+    packing.set_defaults(run=_pack)
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -86,6 +95,23 @@ def _replies(options: argparse.Namespace) -> None:
                 "\n".join(map(str, missing)), cure="run these cells with a connection"
             )
         print(f"every call of {options.notebook.name} has a stored reply")
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from nbvision.packing import pack, told_of
+
+    packed = pack(
+        options.notebook,
+        options.folder,
+        prune=options.prune,
+        on_cell=lambda cell: print(told_of(cell), flush=True),
+    )
+    print(packed)
+    if not packed.is_complete:
+        raise RequestError(
+            f"{packed.notebook.name} does not run from {packed.folder.name} alone",
+            cure="run the cells that are named with a connection, and pack again",
+        )
 
 
 def _history(options: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from nbvision.prepared import PreparedImage
 from nbvision.referenced import RemoteImage, SentImage
 from nbvision.request import Request
 
-__all__ = ["Fingerprint", "picture_name", "words_of"]
+__all__ = ["Fingerprint", "address_mark", "picture_name", "words_of"]
 
 _RULE = 1  # raised when the same request is to get another name
 # Where a request's form is another than that of the Messages API. A client may say a later date
@@ -41,6 +41,7 @@ _API_VERSIONS = {
     "practice": _API_VERSION,
     "vertex": "vertex-2023-10-16",
 }
+_MARK_LENGTH = 16
 # Where a picture lies, and what is only for the service's memory or our own safety.
 _TRAVEL = {"source", "transformations", "cache_control"}
 
@@ -78,7 +79,7 @@ class Fingerprint:
 
     def __init__(self, request: Request, address: str = "") -> None:
         self._request = request
-        self._address = address
+        self._address = address_mark(address)
 
     @property
     def is_known(self) -> bool:
@@ -110,6 +111,21 @@ class Fingerprint:
         # Escaped, so that half a character has a name too; sorted, so that order has none.
         text = json.dumps(asked, sort_keys=True, allow_nan=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def address_mark(address: str) -> str:
+    """Return a name for an address that does not tell it, so that it can stand in a file.
+
+    Examples
+    --------
+    >>> address_mark("https://gate.example.org")
+    'sha256:522ea7b4f4636c03'
+    >>> address_mark("sha256:522ea7b4f4636c03"), address_mark("")
+    ('sha256:522ea7b4f4636c03', '')
+    """
+    if "://" not in address:
+        return address
+    return f"sha256:{hashlib.sha256(address.encode()).hexdigest()[:_MARK_LENGTH]}"
 
 
 def picture_name(image: SentImage) -> str:

@@ -22,6 +22,8 @@ class Keeping:
         Whether only that folder answers.
     budget
         What calls are paid from, if there is a limit.
+    is_packing
+        Whether the store answers too where nothing is sent: what it has goes into the folder.
     in_store
         Whether this person's own store is used. Not for practice answers: they cost nothing,
         follow the practice server as it grows, and would crowd out what was paid for.
@@ -35,6 +37,7 @@ class Keeping:
     replies: RepliesFolder | None = None
     is_offline: bool = False
     budget: Budget | None = None
+    is_packing: bool = False
     in_store: bool = True
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 
 from nbvision.backends import Backend, current
 from nbvision.catalogue import Model, find_model, learn_tier
-from nbvision.errors import RequestError, RequestRejected
+from nbvision.errors import NotConnected, RequestError, RequestRejected
 from nbvision.findings import Findings
 from nbvision.geometry import (
     HIGH,
@@ -239,6 +239,11 @@ class _Counter:
         message = RequestMessage("user", (*images, _WORDS))
         request = Request(self.model_id, self.model, self.platform, (message,))
         tokens = self.backend.count_tokens(request) if self.platform.counts_tokens else None
+        if tokens is None and self.backend.keeping.is_offline:
+            raise NotConnected(
+                "offline: the token counter is not asked",
+                cure='connect without offline=True, or to practice: nv.connect("practice")',
+            )
         if tokens is None:
             raise RequestError(
                 f"{self.platform.name} has no free token counter",

@@ -129,7 +129,8 @@ def remembered(
     sample
         Which of several independent answers.
     refresh
-        Ask in any case; both answers are kept, and the new one is given from then on.
+        Ask in any case; both answers are kept, and the new one is given from then on. Where
+        nothing may be sent it means nothing.
     require_wanted
         Called while another's identical call is waited for; what it raises ends the waiting.
     on_wait
@@ -158,10 +159,11 @@ def remembered(
     call = _Call(request, keeping, backend, address, sample, allowances=allowances)
     wait = partial(_wait, require_wanted, on_wait)
     while True:
-        if not refresh and (kept := call.kept()) is not None:
+        # Where nothing is sent, the newest answer that is stored is as fresh as it gets.
+        if (keeping.is_offline or not refresh) and (kept := call.kept()) is not None:
             return kept
         if keeping.is_offline:
-            raise _missing(call.intent)
+            raise _missing(call.intent, keeping)
         before_sending()
         if refresh or not keeping.is_on:
             return call.ask(ask)
@@ -348,7 +350,7 @@ class _Call:
 
     def _in_store(self) -> tuple[Response, datetime, Callable[[], None]] | None:
         store = self._store
-        if store is None or self._keeping.is_offline:
+        if store is None or (self._keeping.is_offline and not self._keeping.is_packing):
             return None
         found = store.find(self._fingerprint.exact, sample=self._sample)
         if found is None:
@@ -407,13 +409,16 @@ def _write(action: Callable[[], object]) -> None:
         notice(f"{error.value}; the answer itself is here")
 
 
-def _missing(intent: Intent) -> NotConnected:
+def _missing(intent: Intent, keeping: Keeping) -> NotConnected:
     pictures = ", ".join(picture.source for picture in intent.pictures)
     about = f" about {pictures}" if pictures else ""
     again = f", sample {intent.sample}" if intent.sample else ""
-    return NotConnected(
+    missing = NotConnected(
         f'no stored reply to "{one_line(intent.prompt)[:100]}"{about[:200]}, '
         f"asked of {intent.model}{again}",
         limit="offline: only stored replies answer",
         cure="run it once without offline=True, and keep the folder of replies",
     )
+    if keeping.replies is not None:
+        keeping.replies.miss(missing.value)
+    return missing

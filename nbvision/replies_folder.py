@@ -1,56 +1,53 @@
 """Replies beside the notebook: a folder of small JSON files that git can hold.
 
 One file for each request and sample, named after the first words and the request's name, so
-that it is found on any machine. Keys are sorted, words stand line by line, and what changes
-from day to day is left out, so that a difference between two versions says something. What is
-in such a folder may come from anybody: it is checked like a service's reply.
+that it is found on any machine without looking through the folder.
 """
 
-import base64
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from nbvision.errors import NbvisionError, StoreFailed
-from nbvision.response import Response, parse_response, require_usable
+from nbvision.errors import NbvisionError, RequestError, StoreFailed
+from nbvision.origins import Origin, origins_in, origins_written
+from nbvision.reply_file import (
+    Newer,
+    StoredReply,
+    Unusable,
+    contents_of,
+    is_same_answer,
+    json_in,
+    reply_in,
+    require_reply,
+    text_of,
+)
+from nbvision.response import Response
 from nbvision.store import Intent
 from nbvision.store.notices import notice
+from nbvision.writing import put_in_place
 
-__all__ = ["OFFLINE", "RepliesFolder", "StoredReply"]
+__all__ = ["OFFLINE", "PACKING", "REPORT", "RepliesFolder", "StoredReply", "Surroundings"]
 
 OFFLINE = "NBVISION_OFFLINE"
 """In the environment it names a folder of replies that alone may answer."""
+REPORT = "NBVISION_REPORT"
+"""It names the file that is told which replies are used and which are missing."""
+PACKING = "NBVISION_PACKING"
+"""Set, it fills that folder from this person's store, and with what practice says."""
 
-_FORMAT = 1
-_MOST_BYTES = 8_000_000
 _MOST_FILES = 100_000
 _WORDS_IN_NAME = 5
 _LONGEST_WORDS = 40
 _HASH_IN_NAME = 16
 _ENDING = ".json"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredReply:
-    """An answer from the folder.
-
-    Attributes
-    ----------
-    response
-        The answer, read and found usable.
-    asked_at
-        When it was asked for, in UTC.
-    """
-
-    response: Response
-    asked_at: datetime
+_ORIGINS = "origins.json"
+# Of any ending, Windows takes these for devices.
+_DEVICES = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)\d)")
 
 
 class RepliesFolder:
@@ -72,6 +69,22 @@ class RepliesFolder:
     def __init__(self, path: str | Path, *, thumbnails: bool = False) -> None:
         self.path = Path(path).expanduser()
         self._thumbnails = thumbnails
+        self._origin: Origin | None = None
+        self._report: Path | None = None
+
+    def asked_through(self, origin: Origin, report: Path | None = None) -> "RepliesFolder":
+        """Return this folder for one connection: its replies come from there.
+
+        Parameters
+        ----------
+        origin
+            Who is asked.
+        report
+            A file that is told what is used and what is missing.
+        """
+        bound = RepliesFolder(self.path, thumbnails=self._thumbnails)
+        bound._origin, bound._report = origin, report
+        return bound
 
     def read(self, intent: Intent) -> StoredReply | None:
         """Return the reply to a request; None if there is none that can be used.
@@ -80,16 +93,21 @@ class RepliesFolder:
         """
         path = self.path_of(intent)
         try:
-            return _reply_in(_checked(path, intent.name, intent.sample))
+            found = json_in(path)
+            require_reply(found, intent)
+            reply = reply_in(found)
         except FileNotFoundError:
             return None
-        except (_Unusable, NbvisionError) as error:
-            reason = error.value if isinstance(error, NbvisionError) else str(error)
-            notice(f"the stored reply {path.name} is not used: {reason}")
+        except (Unusable, NbvisionError) as error:
+            notice(f"the stored reply {path.name} is not used: {_reason(error)}")
             return None
+        self._tell("used", path.name)
+        return reply
 
     def write(self, intent: Intent, response: Response, asked_at: datetime) -> Path:
         """Write a reply, whole or not at all; one that cannot be read is kept beside it.
+
+        One that says the same already stays as it is.
 
         Raises
         ------
@@ -97,47 +115,43 @@ class RepliesFolder:
             If it cannot be written, or a newer nbvision wrote what is there.
         """
         path = self.path_of(intent)
-        self._make_room(path, intent)
-        text = json.dumps(
-            self._contents(intent, response, asked_at),
-            indent=1,
-            sort_keys=True,
-            ensure_ascii=False,
-            allow_nan=False,
-        )
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        except OSError as error:
-            raise StoreFailed(
-                f"the reply cannot be written to {self.path.name}: {error.strerror}",
-                cure="free some space, or connect with another replies=",
-            ) from None
-        finally:
-            with suppress(OSError):
-                draft.unlink()
+        new = contents_of(intent, response, asked_at, thumbnails=self._thumbnails)
+        if not self._has(path, intent, new):
+            self._put(path, text_of(new))
+            self._tell("wrote", path.name)
+        self._keep_origin()
+        self._tell("used", path.name)
         return path
+
+    def origins(self) -> list[Origin]:
+        """Return through which connections its replies came."""
+        path = self.path / _ORIGINS
+        try:
+            return origins_in(json_in(path))
+        except FileNotFoundError:
+            return []
+        except Unusable as error:
+            notice(f"{path.name} beside the replies is not used: {error}")
+            return []
+
+    def miss(self, words: str) -> None:
+        """Tell the report which reply is missing."""
+        self._tell("missing", words)
 
     def files(self) -> Iterator[Path]:
         """Yield the files of replies, by name."""
         with suppress(OSError):
-            yield from sorted(self.path.glob(f"*{_ENDING}"))[:_MOST_FILES]
+            found = sorted(self.path.glob(f"*{_ENDING}"))
+            yield from [path for path in found if path.name != _ORIGINS][:_MOST_FILES]
+
+    def is_reply(self, path: Path) -> bool:
+        """Whether a file of the folder is a stored reply, whole and usable."""
+        return not self._problem(path)
 
     def problems(self) -> list[str]:
         """Return what is wrong with files of the folder, one line each."""
-        found = []
-        for path in self.files():
-            try:
-                _reply_in(_checked(path))
-            except (OSError, _Unusable, NbvisionError) as error:
-                reason = error.value if isinstance(error, NbvisionError) else str(error)
-                found.append(f"{path.name}: {reason}")
-        return found
+        found = ((path.name, self._problem(path)) for path in self.files())
+        return [f"{name}: {reason}" for name, reason in found if reason]
 
     def __repr__(self) -> str:
         return f"RepliesFolder({self.path.name!r})"
@@ -146,121 +160,185 @@ class RepliesFolder:
         """Return the file of a request, which need not exist."""
         words = "-".join(re.findall(r"[a-z0-9]+", intent.prompt.lower())[:_WORDS_IN_NAME])
         start = words[:_LONGEST_WORDS].strip("-") or "call"
+        if _DEVICES.fullmatch(start):
+            start = f"{start}-"
         sample = f".s{intent.sample}" if intent.sample else ""
         return self.path / f"{start}.{intent.name[:_HASH_IN_NAME]}{sample}{_ENDING}"
 
-    def _make_room(self, path: Path, intent: Intent) -> None:
-        """Let a reply be replaced by a newer one; keep aside what is none."""
+    @staticmethod
+    def _problem(path: Path) -> str:
         try:
-            _checked(path, intent.name, intent.sample)
+            reply_in(json_in(path))
+        except (OSError, Unusable, NbvisionError) as error:
+            return _reason(error)
+        return ""
+
+    def _has(self, path: Path, intent: Intent, new: Mapping[str, object]) -> bool:
+        """Whether it says this already; what is no reply makes room, and is kept aside."""
+        try:
+            found = json_in(path)
+            require_reply(found, intent)
         except FileNotFoundError:
-            pass
-        except _Newer:
+            return False
+        except Newer:
             raise StoreFailed(
                 f"{path.name} was written by a newer nbvision", cure="upgrade nbvision"
             ) from None
-        except _Unusable:
-            aside = path.with_name(f"{path.name}.unusable")
-            with suppress(OSError):
-                path.rename(aside)
-                notice(f"{path.name} could not be read and is kept as {aside.name}")
+        except Unusable:
+            _set_aside(path)
+            return False
+        return is_same_answer(found, new)
 
-    def _contents(self, intent: Intent, response: Response, asked_at: datetime) -> dict[str, Any]:
-        pictures = []
-        for picture in intent.pictures:
-            kept: dict[str, Any] = {"name": picture.name, "source": picture.source, **picture.fit}
-            if self._thumbnails and picture.thumbnail is not None:
-                kept["thumbnail"] = base64.b64encode(picture.thumbnail()).decode("ascii")
-            pictures.append(kept)
-        return {
-            "format": _FORMAT,
-            "name": intent.name,
-            "sample": intent.sample,
-            "asked_on": f"{asked_at.astimezone(UTC):%Y-%m-%d}",
-            "backend": intent.backend,
-            "model": intent.model,
-            "parameters": intent.parameters,
-            "prompt": intent.prompt.split("\n"),
-            "pictures": pictures,
-            "message": _with_lines(response.raw),
-        }
+    def _keep_origin(self) -> None:
+        if self._origin is None or self._origin.is_plain:
+            return
+        known = self.origins()
+        if self._origin not in known:
+            path = self.path / _ORIGINS
+            try:
+                json_in(path)
+            except FileNotFoundError:
+                pass
+            except Newer:
+                return
+            except Unusable:
+                _set_aside(path)
+            self._put(path, text_of(origins_written([*known, self._origin])))
 
+    def _put(self, path: Path, data: bytes) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            put_in_place(data, path, is_private=False)
+        except OSError as error:
+            raise StoreFailed(
+                f"the reply cannot be written to {self.path.name}: {error.strerror}",
+                cure="free some space, or connect with another replies=",
+            ) from None
 
-class _Unusable(Exception):
-    """A file that holds no reply."""
-
-
-class _Newer(_Unusable):
-    """A file of a format yet unknown."""
-
-
-def _checked(path: Path, name: str | None = None, sample: int | None = None) -> dict[str, Any]:
-    """Return what a file says, if it is the reply to this request."""
-    try:
-        found = json.loads(_bytes_of(path), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise _Unusable("it is not JSON") from None
-    if not isinstance(found, dict) or not isinstance(found.get("format"), int):
-        raise _Unusable("it is no stored reply")
-    if found["format"] > _FORMAT:
-        raise _Newer("a newer nbvision wrote it")
-    if name is not None and (found.get("name") != name or found.get("sample") != sample):
-        raise _Unusable("it answers another request")
-    return found
+    def _tell(self, event: str, words: str) -> None:
+        if self._report is not None:
+            with suppress(OSError), self._report.open("a", encoding="utf-8") as file:
+                # One write: other threads and processes tell theirs.
+                file.write(json.dumps({event: words}) + "\n")
 
 
-def _bytes_of(path: Path) -> bytes:
-    """Read a plain file of bounded size: no link, pipe or device, and no waiting for one."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    try:
-        number = os.open(path, flags)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _Unusable(f"it cannot be opened ({error.strerror})") from None
-    with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise _Unusable("it is no file")
-        data = file.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise _Unusable(f"it has more than {_MOST_BYTES / 1e6:.0f} MB")
-    return data
+class _Paired(RepliesFolder):
+    """The folder that a notebook names, and behind it the one of the environment.
+
+    Parameters
+    ----------
+    own, behind
+        The two.
+    fills
+        Whether what the first has or gets goes into the second too.
+    copies
+        Whether what the second has goes into the first, as an answer would.
+    """
+
+    def __init__(
+        self, own: RepliesFolder, behind: RepliesFolder, *, fills: bool, copies: bool
+    ) -> None:
+        super().__init__(own.path)
+        self._own, self._behind = own, behind
+        self._fills, self._copies = fills, copies
+
+    def asked_through(self, origin: Origin, report: Path | None = None) -> "RepliesFolder":
+        own = self._own.asked_through(origin)
+        behind = self._behind.asked_through(origin, report)
+        return _Paired(own, behind, fills=self._fills, copies=self._copies)
+
+    def read(self, intent: Intent) -> StoredReply | None:
+        found = self._own.read(intent)
+        if found is None:
+            found = self._behind.read(intent)
+            if found is not None and self._copies:
+                self._own.write(intent, found.response, found.asked_at)
+        elif self._fills:
+            self._behind.write(intent, found.response, found.asked_at)
+        return found
+
+    def write(self, intent: Intent, response: Response, asked_at: datetime) -> Path:
+        if self._fills:
+            self._behind.write(intent, response, asked_at)
+        return self._own.write(intent, response, asked_at)
+
+    def origins(self) -> list[Origin]:
+        return [*self._own.origins(), *self._behind.origins()]
+
+    def miss(self, words: str) -> None:
+        self._behind.miss(words)
 
 
-def _reply_in(found: Mapping[str, Any]) -> StoredReply:
-    response = require_usable(parse_response(_without_lines(found.get("message"))))
-    try:
-        day = datetime.strptime(str(found.get("asked_on")), "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        raise _Unusable("it does not say when it was asked") from None
-    return StoredReply(response, day)
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the environment says of stored replies.
+
+    Attributes
+    ----------
+    folder
+        The folder that alone answers, if one is named.
+    report
+        Who is told of it.
+    is_packing
+        Whether it is filled.
+    """
+
+    folder: Path | None = None
+    report: Path | None = None
+    is_packing: bool = False
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Surroundings":
+        """Read them.
+
+        Examples
+        --------
+        >>> Surroundings.of({"NBVISION_OFFLINE": "lesson.replies"}).folder.name
+        'lesson.replies'
+        """
+        folder, report = environment.get(OFFLINE), environment.get(REPORT)
+        if not folder:
+            return cls()
+        is_packing = bool(environment.get(PACKING))
+        return cls(Path(folder), Path(report) if report else None, is_packing)
+
+    def folder_for(self, replies: object, *, offline: bool) -> RepliesFolder | None:
+        """Return where replies are, by these and by what `connect` was given.
+
+        Raises
+        ------
+        RequestError
+            If that is no folder, or there is none though nothing else may answer.
+        """
+        if replies is not None and not isinstance(replies, RepliesFolder):
+            if not isinstance(replies, str | Path) or not str(replies):
+                raise RequestError(f"replies={replies!r}"[:200], limit="the path of a folder")
+            replies = RepliesFolder(replies)
+        if self.folder is None:
+            if replies is None and offline:
+                raise RequestError(
+                    "offline=True without stored replies", cure='replies="lesson.replies"'
+                )
+            return replies
+        around = RepliesFolder(self.folder)
+        if replies is None or os.path.realpath(replies.path) == os.path.realpath(around.path):
+            return around
+        return _Paired(replies, around, fills=self.is_packing, copies=not offline)
 
 
-def _with_lines(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message with the words of its text blocks as lines."""
-    return {
-        **message,
-        "content": [
-            {**block, "text": block["text"].split("\n")} if block.get("type") == "text" else block
-            for block in message["content"]
-        ],
-    }
+def _set_aside(path: Path) -> None:
+    """Rename what is no reply; nothing that was kept before is written over."""
+    names = (f"{path.name}.unusable{number}" for number in ("", *range(2, 100)))
+    aside = next((path.with_name(n) for n in names if not os.path.lexists(path.with_name(n))), None)
+    if aside is None:
+        raise StoreFailed(
+            f"{path.name} is no reply, and a hundred such are kept already",
+            cure="delete those that end in .unusable",
+        )
+    with suppress(OSError):
+        path.rename(aside)
+        notice(f"{path.name} could not be read and is kept as {aside.name}")
 
 
-def _without_lines(message: object) -> object:
-    if not isinstance(message, Mapping) or not isinstance(message.get("content"), list):
-        raise _Unusable("it holds no message")
-    return {**message, "content": [_joined(block) for block in message["content"]]}
-
-
-def _joined(block: object) -> object:
-    if not isinstance(block, Mapping) or block.get("type") != "text":
-        return block
-    lines = block.get("text")
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        raise _Unusable("its words are no lines")
-    return {**block, "text": "\n".join(lines)}
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(name)
+def _reason(error: Exception) -> str:
+    return error.value if isinstance(error, NbvisionError) else str(error)

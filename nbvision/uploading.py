@@ -249,12 +249,13 @@ def _found(
 ) -> dict[str, StoredFile]:
     """Return what is there already, by name: the same bytes, for about as long."""
     with _lock:
-        is_listed = shelf.scope in _listed
+        is_listed = not shelf.can_list or shelf.scope in _listed
     if not is_listed:
         rows, _ = shelf.pages(_MOST_LISTED)
         _remember(shelf.scope, [row for row in rows if row.name.startswith(_PREFIX)])
     with _lock:
-        _listed.add(shelf.scope)
+        if shelf.can_list:
+            _listed.add(shelf.scope)
         candidates = [row for row in _known.get(shelf.scope, {}).values() if row.name in wanted]
     if is_listed and candidates:
         # Somebody may have deleted one since.

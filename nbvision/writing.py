@@ -7,14 +7,21 @@ from pathlib import Path
 
 __all__ = ["put_in_place"]
 
-_PRIVATE = 0o600
+_PRIVATE, _SHARED = 0o600, 0o666
 
 
-def put_in_place(data: bytes, path: Path) -> None:
+def put_in_place(data: bytes, path: Path, *, is_private: bool = True) -> None:
     """Write a file beside its place and move it there: nobody sees half of it.
 
     It holds pictures and words of a person, so that a new file is theirs alone; one that is
     replaced keeps its rights, and a link stays one.
+
+    Parameters
+    ----------
+    data, path
+        What is written, and where.
+    is_private
+        False for a file that is meant for others: it gets the rights that new files get here.
 
     Raises
     ------
@@ -32,8 +39,9 @@ def put_in_place(data: bytes, path: Path) -> None:
     """
     target = Path(os.path.realpath(path))
     beside = target.with_name(f".nbvision-{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+        descriptor = os.open(beside, flags, _PRIVATE if is_private else _SHARED)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()

@@ -1,5 +1,7 @@
 """Run the tutorials in fresh kernels and write them in one normal form: ``make notebooks``.
 
+``make replies`` stores what practice answers in them, so that they run where nothing answers.
+
 ``text/NN_name.py`` is what people edit and review; ``NN_name.ipynb`` carries the outputs. The
 normal form leaves out what differs from run to run and says nothing: timings, random cell
 ids, widget state, versions.
@@ -10,6 +12,8 @@ import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,7 +22,12 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
+from nbvision.cell_runs import CellRun, run_cells
+from nbvision.reply_file import is_same_answer, json_in
+
 FOLDER = Path(__file__).parent
+REPLIES = FOLDER / "tutorials.replies"
+_REPLIES_ONLY = "--replies"
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 # What a kernel needs of its surroundings; keys, profiles and proxies stay outside.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV")
@@ -57,19 +66,30 @@ def read_text(text: Path) -> Any:
     return jupytext.read(text, fmt="py:percent")
 
 
-def run(notebook: Any, *, timeout_seconds: int = 120) -> Any:
-    """Run a notebook top to bottom in a fresh kernel that can reach this machine only."""
+@contextmanager
+def surroundings() -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give a folder and an environment in which a kernel can reach this machine only."""
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
         (scratch / "sitecustomize.py").write_text(_LOOPBACK_ONLY)
-        surroundings = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        surroundings |= {
-            "PYTHONPATH": folder,
-            "IPYTHONDIR": str(scratch / "ipython"),
-            "MPLCONFIGDIR": str(scratch / "matplotlib"),
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NBVISION_DATA": "off",
-        }
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        yield (
+            scratch,
+            kept
+            | {
+                # The package that lies beside the tutorials, wherever another is installed.
+                "PYTHONPATH": f"{folder}{os.pathsep}{FOLDER.parent}",
+                "IPYTHONDIR": str(scratch / "ipython"),
+                "MPLCONFIGDIR": str(scratch / "matplotlib"),
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "NBVISION_DATA": "off",
+            },
+        )
+
+
+def run(notebook: Any, *, timeout_seconds: int = 120) -> Any:
+    """Run a notebook top to bottom in a fresh kernel that can reach this machine only."""
+    with surroundings() as (folder, environment):
         notebook.cells.append(nbformat.v4.new_code_cell(_FREEZE))
         client = NotebookClient(
             notebook,
@@ -77,12 +97,30 @@ def run(notebook: Any, *, timeout_seconds: int = 120) -> Any:
             kernel_name="python3",
             record_timing=False,
             store_widget_state=False,
-            resources={"metadata": {"path": folder}},
+            resources={"metadata": {"path": str(folder)}},
             extra_arguments=["--log-level=ERROR"],
         )
-        client.execute(env=surroundings)
+        client.execute(env=environment)
     del notebook.cells[-1]
     return notebook
+
+
+def run_offline(text: Path) -> tuple[CellRun, ...]:
+    """Run a tutorial from its stored replies alone."""
+    return _run_cells(text, REPLIES, is_packing=False)
+
+
+def _run_cells(text: Path, replies: Path, *, is_packing: bool) -> tuple[CellRun, ...]:
+    with surroundings() as (folder, environment):
+        return run_cells(
+            read_text(text),
+            notebook_of(text).name,
+            replies,
+            folder=folder,
+            is_packing=is_packing,
+            environment=environment,
+            patience_seconds=120,
+        )
 
 
 def normalise(notebook: Any) -> Any:
@@ -139,12 +177,40 @@ def refresh(text: Path) -> str:
     return f"{target.name}: {target.stat().st_size / 1000:.0f} kB"
 
 
-def main(names: list[str]) -> None:
-    """Refresh the tutorials whose names begin like one of ``names``, or all."""
+def store_replies(text: Path, replies: Path) -> str:
+    """Store what practice answers in a tutorial, and return a line about it."""
+    runs = _run_cells(text, replies, is_packing=True)
+    used = {name for each in runs for name in each.used}
+    failed = [f"; cell {each.number}: {each.error}" for each in runs if each.error]
+    return f"{text.stem}: {len(used)} replies{''.join(failed)}"
+
+
+def take_over(fresh: Path, *, all_of_them: bool) -> None:
+    """Put new replies in the place of the old; one that says the same stays as it is."""
+    REPLIES.mkdir(exist_ok=True)
+    for new in fresh.iterdir():
+        old = REPLIES / new.name
+        if not old.exists() or not is_same_answer(json_in(old), json_in(new)):
+            old.write_bytes(new.read_bytes())
+    for old in REPLIES.iterdir():
+        if all_of_them and not (fresh / old.name).exists():
+            old.unlink()
+
+
+def main(arguments: list[str]) -> None:
+    """Refresh the tutorials whose names begin like one of those given, or all.
+
+    With ``--replies`` it is their replies.
+    """
+    names = [name for name in arguments if name != _REPLIES_ONLY]
     chosen = [text for text in texts() if not names or text.stem.startswith(tuple(names))]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for line in pool.map(refresh, chosen):
+    with TemporaryDirectory() as fresh, ThreadPoolExecutor(os.cpu_count()) as pool:
+        is_about_replies = _REPLIES_ONLY in arguments
+        step = partial(store_replies, replies=Path(fresh)) if is_about_replies else refresh
+        for line in pool.map(step, chosen):
             print(line)  # noqa: T201 - a command prints
+        if is_about_replies:
+            take_over(Path(fresh), all_of_them=not names)
 
 
 if __name__ == "__main__":

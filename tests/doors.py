@@ -38,6 +38,18 @@ OPTIONS: dict[str, dict[str, str]] = {
     "foundry": {},
     "aws": {"region": "us-east-1", "workspace_id": "wrkspc_1"},
 }
+# How the environment names another address.
+ADDRESSES_OF = {
+    "anthropic": "ANTHROPIC_BASE_URL",
+    "compatible": "ANTHROPIC_BASE_URL",
+    "bedrock": "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+    "bedrock-converse": "AWS_ENDPOINT_URL",
+    "bedrock-mantle": "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+    "vertex": "ANTHROPIC_VERTEX_BASE_URL",
+    "google-cloud": "ANTHROPIC_GOOGLE_CLOUD_BASE_URL",
+    "foundry": "ANTHROPIC_FOUNDRY_BASE_URL",
+    "aws": "ANTHROPIC_AWS_BASE_URL",
+}
 DOORS = list(OPTIONS)
 # Converse says the same in another shape; how that breaks is in test_converse_faults.
 IN_MESSAGES = [name for name in DOORS if name != "bedrock-converse"]

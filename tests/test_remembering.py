@@ -39,6 +39,7 @@ from nbvision.errors import (
 from nbvision.fingerprint import Fingerprint
 from nbvision.keeping import Keeping
 from nbvision.remembering import Remembered, remembered
+from nbvision.replies_folder import RepliesFolder
 from nbvision.response import Response, parse_response
 from nbvision.spending import spent, start_again
 from nbvision.store import Store, StoreNotice
@@ -483,7 +484,7 @@ def test_what_any_door_has_answered_is_read_offline(name: str, tmp_path: Path) -
     assert (again.text, again.model) == (first.text, first.model)
     assert offline.name == backend.name
     assert offline.capabilities.platform == backend.capabilities.platform
-    assert offline.files is None
+    assert (offline.files is None) == (backend.files is None)
 
 
 def test_a_service_has_no_other_address() -> None:
@@ -497,11 +498,11 @@ def test_a_service_has_no_other_address() -> None:
         nv.connect("vertex", region="global", project_id="p", access_token=KEY),
         nv.connect("vertex", region="eu", project_id="p", access_token=KEY),
         nv.connect("google-cloud", project_id="p", workspace_id="w", access_token=KEY),
-        nv.connect("foundry", resource="school", api_key=KEY),
         nv.connect("aws", region="us-east-1", workspace_id="w", api_key=KEY),
     ]
     assert [backend.address for backend in own] == [""] * len(own)
     assert nv.connect("anthropic", base_url="https://gate.example.org", api_key=KEY).address
+    assert nv.connect("foundry", resource="school", api_key=KEY).address
 
 
 def test_offline_says_which_call_is_missing(tmp_path: Path) -> None:
@@ -531,7 +532,7 @@ def test_what_the_store_has_is_put_beside_the_notebook_too(store: Store, tmp_pat
         beside = nv.connect("anthropic", base_url=place.url, api_key=KEY, replies=tmp_path / "r")
         assert nv.describe(PICTURE, backend=beside).from_store is not None
         assert len(place.arrived) == 1
-    assert len(list((tmp_path / "r").iterdir())) == 1
+    assert len(list(RepliesFolder(tmp_path / "r").files())) == 1
     assert len(store.history()) == 1
 
 
@@ -540,7 +541,7 @@ def test_an_unusable_answer_does_not_stay_beside_the_notebook(tmp_path: Path) ->
         backend = nv.connect("anthropic", base_url=place.url, api_key=KEY, replies=tmp_path / "r")
         with pytest.raises(UnreadableAnswer):
             nv.locate(PICTURE, "the door", backend=backend)
-    assert list((tmp_path / "r").iterdir()) == []
+    assert list(RepliesFolder(tmp_path / "r").files()) == []
 
 
 def test_a_file_that_was_there_is_never_deleted(tmp_path: Path) -> None:
@@ -549,7 +550,7 @@ def test_a_file_that_was_there_is_never_deleted(tmp_path: Path) -> None:
         backend = nv.connect("anthropic", base_url=place.url, api_key=KEY, replies=folder)
         words = nv.describe(PICTURE, "Say it.", backend=backend)
         assert words.from_store is None
-        (file,) = folder.iterdir()
+        (file,) = RepliesFolder(folder).files()
         again = nv.ask(PICTURE, "Say it.", backend=backend)
         again.disown()
     assert again.from_store is not None

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from wire import MESSAGE
 
 from nbvision.cli import main
 from nbvision.errors import StoreFailed
+from nbvision.origins import Origin
 from nbvision.replies_folder import RepliesFolder
 from nbvision.response import parse_response
 from nbvision.store import Intent, SentPicture, StoreNotice, notices
@@ -174,7 +176,7 @@ def test_what_is_no_good_reply_is_named_and_not_given(
 def test_problems_are_listed_for_the_whole_folder(folder: RepliesFolder, path: Path) -> None:
     folder.write(replace(INTENT, sample=1), ANSWER, THEN)
     conflict(path)
-    assert folder.problems() == [f"{path.name}: it is not JSON"]
+    assert folder.problems() == [f"{path.name}: it holds the marks of a merge"]
 
 
 def test_what_cannot_be_read_is_kept_when_a_new_reply_comes(
@@ -186,6 +188,100 @@ def test_what_cannot_be_read_is_kept_when_a_new_reply_comes(
         folder.write(INTENT, ANSWER, THEN)
     assert folder.read(INTENT) is not None
     assert path.with_name(f"{path.name}.unusable").read_bytes() == data
+
+
+def test_nothing_that_was_kept_aside_is_written_over(folder: RepliesFolder, path: Path) -> None:
+    broken = [b"<<<<<<< ours\n1", b"<<<<<<< ours\n2"]
+    for data in broken:
+        path.write_bytes(data)
+        with pytest.warns(StoreNotice, match="kept as"):
+            folder.write(INTENT, ANSWER, THEN)
+    aside = sorted(folder.path.glob("*.unusable*"), key=lambda each: each.name)
+    assert [each.read_bytes() for each in aside] == broken
+    assert folder.read(INTENT) is not None
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        {"id": "msg_other"},
+        {"usage": {"input_tokens": 4, "output_tokens": 2, "cache_read_input_tokens": 1296}},
+    ],
+)
+def test_the_same_answer_on_another_day_leaves_the_file_as_it_is(
+    folder: RepliesFolder, path: Path, passing: dict[str, Any]
+) -> None:
+    data = path.read_bytes()
+    again = parse_response({**ANSWER.raw, **passing})
+    folder.write(INTENT, again, THEN.replace(year=2027))
+    assert path.read_bytes() == data
+    assert b"msg_" not in data
+
+
+def test_another_answer_changes_its_own_lines_only(folder: RepliesFolder, path: Path) -> None:
+    before = path.read_text(encoding="utf-8").splitlines()
+    content = [{"type": "text", "text": TEXT.replace("red", "green")}]
+    folder.write(INTENT, parse_response({**ANSWER.raw, "content": content}), THEN)
+    after = path.read_text(encoding="utf-8").splitlines()
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert [line.strip() for line in changed] == ['"A green door.",']
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_line_ends_of_windows_read_the_same(folder: RepliesFolder, path: Path, mark: bytes) -> None:
+    path.write_bytes(mark + path.read_bytes().replace(b"\n", b"\r\n"))
+    data = path.read_bytes()
+    found = folder.read(INTENT)
+    assert found is not None
+    assert found.response.text == TEXT
+    folder.write(INTENT, ANSWER, THEN)
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("prompt", ["Con", "NUL?", "com1", "prn."])
+def test_no_name_is_a_device_of_windows(folder: RepliesFolder, prompt: str) -> None:
+    stem = folder.path_of(replace(INTENT, prompt=prompt)).name.partition(".")[0]
+    assert stem not in {"con", "nul", "com1", "prn"}
+
+
+@pytest.mark.usefixtures("path")
+def test_a_reply_is_found_without_looking_through_the_folder(
+    folder: RepliesFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert folder.read(INTENT) is not None
+    folder.write(INTENT, ANSWER, THEN)
+
+
+def test_many_write_the_same_reply_at_once(folder: RepliesFolder) -> None:
+    origin = Origin("anthropic", "anthropic")
+    bound = folder.asked_through(origin)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: bound.write(INTENT, ANSWER, THEN), range(40)))
+    assert folder.read(INTENT) is not None
+    assert folder.origins() == [origin]
+    assert len(list(folder.path.iterdir())) == 2
+
+
+def test_others_may_read_what_is_meant_for_them(path: Path) -> None:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_broken_list_of_origins_is_kept_aside(folder: RepliesFolder) -> None:
+    bound = folder.asked_through(Origin("anthropic", "anthropic"))
+    folder.path.mkdir()
+    (folder.path / "origins.json").write_text("<<<<<<< ours")
+    with pytest.warns(StoreNotice, match=r"origins\.json"):
+        bound.write(INTENT, ANSWER, THEN)
+    assert folder.origins() == [Origin("anthropic", "anthropic")]
+    assert (folder.path / "origins.json.unusable").read_text() == "<<<<<<< ours"
+    assert len(list(folder.files())) == 1
 
 
 def test_a_newer_format_is_neither_given_nor_overwritten(folder: RepliesFolder, path: Path) -> None:
@@ -212,4 +308,4 @@ def test_the_command_line_checks_a_folder(
     assert main(["replies", "check", str(folder.path.with_name("none"))]) == 1
     said = capsys.readouterr()
     assert said.out == "1 stored reply, all whole\n"
-    assert f"{path.name}: it is not JSON" in said.err
+    assert f"{path.name}: it holds the marks of a merge" in said.err

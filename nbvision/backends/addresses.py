@@ -1,13 +1,25 @@
 """Where keys and pictures go: what is said of an address, and which ones may get them."""
 
 import ipaddress
+import sys
 from urllib.parse import SplitResult, urlsplit
 
 from nbvision.errors import NotConnected
 from nbvision.keys import note_key
 from nbvision.markup import plain
 
-__all__ = ["is_loopback", "other_address", "require_private", "require_sendable_key", "shown"]
+__all__ = [
+    "PRACTICE",
+    "is_loopback",
+    "is_practice_here",
+    "other_address",
+    "require_private",
+    "require_sendable_key",
+    "shown",
+]
+
+PRACTICE = "practice"
+"""Stands for the address of a practice server that runs in this process."""
 
 # How the hosts of the services end; in front of it stand regions, resources, private endpoints.
 _SERVICES = (
@@ -16,7 +28,6 @@ _SERVICES = (
     ".amazonaws.com.cn",
     ".api.aws",
     ".googleapis.com",
-    ".services.ai.azure.com",
 )
 
 
@@ -36,7 +47,9 @@ def shown(address: str) -> str:
 def other_address(address: str) -> str:
     """Return an address that is not a service's own, as it may be displayed; else nothing.
 
-    Whoever answers there may answer otherwise than the service does.
+    Whoever answers there may answer otherwise than the service does. A practice server of this
+    process is the same wherever it listens. Of Foundry each resource is an address: it decides
+    what is deployed under a name.
 
     Examples
     --------
@@ -44,7 +57,18 @@ def other_address(address: str) -> str:
     ('', 'http://127.0.0.1:80/claude')
     """
     host = _parts(address).hostname or ""
-    return "" if not host or host.endswith(_SERVICES) else shown(address)
+    if not host or host.endswith(_SERVICES):
+        return ""
+    return PRACTICE if is_practice_here(address) else shown(address)
+
+
+def is_practice_here(address: str) -> bool:
+    """Whether a practice server of this process answers at an address."""
+    if not is_loopback(address):
+        return False
+    server = sys.modules.get("nbvision.practice.server")
+    running = server.addresses() if server else frozenset()
+    return any(f"{shown(address)}/".startswith(f"{url}/") for url in running)
 
 
 def is_loopback(address: str) -> bool:

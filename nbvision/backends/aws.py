@@ -43,7 +43,7 @@ from nbvision.keys import hide_in_logs, note_keys, without_keys
 from nbvision.platforms import Capabilities, find_platform
 from nbvision.request import Request
 
-__all__ = ["RuntimeBackend", "hang_up", "request_id", "translated"]
+__all__ = ["RuntimeBackend", "hang_up", "request_id", "runtime_client", "translated"]
 
 Result = TypeVar("Result")
 
@@ -103,7 +103,7 @@ class RuntimeBackend:
         self.model = model or DEFAULT_BEDROCK_MODEL
         self.platform = find_platform(self.name)
         require_spelling(self.model, self.platform)
-        self._client = _make_client(region, profile, api_key, endpoint_url)
+        self._client = runtime_client(region, profile, api_key, endpoint_url)
         # A backend that is let go of lets go of its connections.
         self._finish = weakref.finalize(self, self._client.close)
         place = shown(endpoint_url) if endpoint_url else f"region {self._client.meta.region_name}"
@@ -247,9 +247,21 @@ def about_credentials(error: Exception) -> NotConnected | None:
     return None
 
 
-def _make_client(
+def runtime_client(
     region: str | None, profile: str | None, api_key: str | None, endpoint_url: str | None
 ) -> Any:
+    """Return boto3's client for Bedrock's runtime; nothing is sent.
+
+    Parameters
+    ----------
+    region, profile, api_key, endpoint_url
+        As for `RuntimeBackend`.
+
+    Raises
+    ------
+    NotConnected
+        If there is no region, no such profile, or an address or key cannot be used.
+    """
     import boto3
 
     if endpoint_url is not None:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
@@ -12,13 +12,13 @@ from typing import Any
 
 from nbvision.backends.anthropic_api import AnthropicBackend
 from nbvision.backends.first_party import anthropic_door
-from nbvision.backends.offline import offline_backend
+from nbvision.backends.offline import is_practice, offline_backend, origin_of, stands_for
 from nbvision.backends.protocol import Backend
 from nbvision.backends.tokens import Token
 from nbvision.budget import Budget
 from nbvision.catalogue import DEFAULT_PRACTICE_MODEL
-from nbvision.errors import NotConnected, RequestError
-from nbvision.replies_folder import OFFLINE, RepliesFolder
+from nbvision.errors import NotConnected
+from nbvision.replies_folder import RepliesFolder, Surroundings
 
 __all__ = ["BACKENDS", "SECRETS", "connect", "connected", "current"]
 
@@ -128,8 +128,9 @@ def connect(
     replies
         A folder beside the notebook, where answers are stored and found again.
     offline
-        Only answer from there, and send nothing: no key is needed. ``NBVISION_OFFLINE`` in the
-        environment says so too, and names the folder for those that have none.
+        Only answer from there, and send nothing: no key is needed, and what is left out here is
+        as the folder knows it. ``NBVISION_OFFLINE`` in the environment says offline too, and
+        names a folder that answers as well.
     budget
         How many US dollars calls may cost in all; kept over restarts, for each notebook. One
         with a name, ``nv.Budget.of(1.00, "lesson")``, is shared by all that name it.
@@ -151,9 +152,9 @@ def connect(
     >>> connect("practice").model
     'practice-high'
     """
-    chosen, why = (name, "") if name is not None else _choose(os.environ)
-    if folder := os.environ.get(OFFLINE):
-        replies, offline = replies or folder, True
+    around = Surroundings.of(os.environ)
+    folder = around.folder_for(replies, offline=offline)
+    offline = offline or around.folder is not None
     given: dict[str, Any] = {"base_url": base_url, "api_key": api_key, "platform": platform}
     given |= {"region": region, "profile": profile, "endpoint_url": endpoint_url}
     given |= {"project_id": project_id, "workspace_id": workspace_id, "resource": resource}
@@ -161,18 +162,32 @@ def connect(
     given = {key: value for key, value in given.items() if value is not None}
     # None is a pace of its own, so only the default says that none was given.
     paced = {"words_per_second"} if words_per_second != _WORDS_PER_SECOND else set()
-    _check(chosen, given.keys() | paced, why)
     _check_text(given | ({} if model is None else {"model": model}))
-    if chosen == "practice" and not offline:
+    chosen, why = (name, "") if name is not None else _choose(os.environ)
+    # Who packs has the key, and asked through what is set here.
+    is_own = not offline or (around.is_packing and (name is not None or chosen != "practice"))
+    known = None if folder is None or is_own else stands_for(folder.origins(), name, model, given)
+    if known is not None and name is None:
+        chosen, why = known.backend, "the folder of replies says who gave them"
+    _check(chosen, given.keys() | paced, why)
+    # Practice sends nothing and costs nothing: a folder is filled with what it says.
+    offline = offline and not (around.is_packing and (chosen == "practice" or is_practice(given)))
+    if offline:
+        connect_here = _practice_here(chosen, model, given, words_per_second)
+        backend: Backend = offline_backend(chosen, model, given, known, connect_here)
+        backend.why = f"{backend.why}; {why}" if why else backend.why
+    elif chosen == "practice":
         backend = _practice(model, words_per_second, why)
     else:
-        make = offline_backend if offline else _made
-        backend = make(chosen, model, given)
+        backend = _made(chosen, model, given)
         backend.why = f"{backend.why}; {why}" if why else backend.why
+    if folder is not None:
+        folder = folder.asked_through(origin_of(backend, name, model, given), around.report)
     backend.keeping = replace(
         backend.keeping,
-        replies=_folder(replies, offline=offline),
+        replies=folder,
         is_offline=offline,
+        is_packing=around.is_packing,
         budget=budget if isinstance(budget, Budget | None) else Budget.of(budget),
         in_store=backend.keeping.in_store if store is None else store,
     )
@@ -241,16 +256,6 @@ def _check(name: str, given: set[str], why: str) -> None:
         )
 
 
-def _folder(replies: object, *, offline: bool) -> RepliesFolder | None:
-    if replies is None and offline:
-        raise RequestError("offline=True without stored replies", cure='replies="lesson.replies"')
-    if isinstance(replies, RepliesFolder | None):
-        return replies
-    if not isinstance(replies, str | Path) or not str(replies):
-        raise RequestError(f"replies={replies!r}"[:200], limit="the path of a folder")
-    return RepliesFolder(replies)
-
-
 def _check_text(given: Mapping[str, object]) -> None:
     for name, value in given.items():
         if not isinstance(value, str) and name != "access_token":
@@ -264,6 +269,15 @@ def _made(name: str, model: str | None, given: dict[str, Any]) -> Backend:
         backend: Backend = make(model=model, **given)
         return backend
     return AnthropicBackend(make(**given), model=model)
+
+
+def _practice_here(
+    name: str, model: str | None, given: dict[str, Any], words_per_second: float | None
+) -> Callable[[], Backend] | None:
+    """Return what connects to a practice server of this process; None for other places."""
+    if name == "practice":
+        return lambda: _practice(model, words_per_second, "")
+    return (lambda: _made(name, model, given)) if is_practice(given) else None
 
 
 def _practice(model: str | None, words_per_second: float | None, why: str) -> Backend:

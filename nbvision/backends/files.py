@@ -63,6 +63,8 @@ class FileShelf:
         Where files are not yet generally available, the beta header's value.
     """
 
+    can_list = True
+
     def __init__(
         self,
         files: Any,

@@ -2,12 +2,11 @@
 
 import os
 import re
-import sys
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from nbvision.backends.addresses import is_loopback, require_sendable_key
+from nbvision.backends.addresses import is_loopback, is_practice_here, require_sendable_key
 from nbvision.backends.door import Door, address_of
 from nbvision.catalogue import DEFAULT_MODEL
 from nbvision.errors import NbvisionError, NotConnected
@@ -122,11 +121,7 @@ def _is_public(address: str) -> bool:
 def _is_practice(address: str, api_key: str | None) -> bool:
     """Whether it is the practice server: by its token, or because it runs in this process."""
     key = api_key or os.environ.get("ANTHROPIC_API_KEY") or ""
-    if not is_loopback(address):
-        return False
-    server = sys.modules.get("nbvision.practice.server")
-    running = server.addresses() if server else frozenset()
-    return key.startswith(_PRACTICE_TOKEN) or address.rstrip("/") in running
+    return is_loopback(address) and (key.startswith(_PRACTICE_TOKEN) or is_practice_here(address))
 
 
 def _maker(address: str, api_key: str | None, place: Platform) -> Callable[[Any], Any]:

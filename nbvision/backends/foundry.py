@@ -9,7 +9,7 @@ from nbvision.catalogue import DEFAULT_MODEL
 from nbvision.errors import NotConnected
 from nbvision.platforms import find_platform
 
-__all__ = ["foundry_door"]
+__all__ = ["foundry_address", "foundry_door"]
 
 _KEY = "ANTHROPIC_FOUNDRY_API_KEY"
 
@@ -48,14 +48,7 @@ def foundry_door(
         raise NotConnected(
             "api_key= and access_token=", limit="one of the two", cure="leave one out"
         )
-    address = "" if resource else address_of(base_url, "ANTHROPIC_FOUNDRY_BASE_URL")
-    if not address:
-        name = require_name(
-            setting(resource, "ANTHROPIC_FOUNDRY_RESOURCE"),
-            "Foundry resource",
-            'nv.connect("foundry", resource="…"), or set ANTHROPIC_FOUNDRY_RESOURCE',
-        )
-        address = f"https://{name}.services.ai.azure.com/anthropic"
+    address = foundry_address(resource, base_url)
     key = api_key if access_token is not None or api_key is not None else setting(None, _KEY)
     if key is None and access_token is None:
         raise NotConnected(
@@ -83,3 +76,27 @@ def foundry_door(
         address=address,
         make=make,
     )
+
+
+def foundry_address(resource: str | None, base_url: str | None) -> str:
+    """Return where a resource answers, or the address that is given instead of one.
+
+    Raises
+    ------
+    NotConnected
+        If both are missing, here and in the environment.
+
+    Examples
+    --------
+    >>> foundry_address("school", None)
+    'https://school.services.ai.azure.com/anthropic'
+    """
+    address = "" if resource else address_of(base_url, "ANTHROPIC_FOUNDRY_BASE_URL")
+    if address:
+        return address
+    name = require_name(
+        setting(resource, "ANTHROPIC_FOUNDRY_RESOURCE"),
+        "Foundry resource",
+        'nv.connect("foundry", resource="…"), or set ANTHROPIC_FOUNDRY_RESOURCE',
+    )
+    return f"https://{name}.services.ai.azure.com/anthropic"

@@ -17,11 +17,17 @@ class Shelf(Protocol):
         The backend's name and address; a key is never in it.
     scope
         Another for every key there, in this kernel alone; no key can be told from it.
+    can_list
+        Whether it can say what lies there.
     """
 
     @property
     def scope(self) -> str:
         """Another for every key there, in this kernel alone; no key can be told from it."""
+
+    @property
+    def can_list(self) -> bool:
+        """Whether it can say what lies there."""
 
     @property
     def held_by(self) -> str:

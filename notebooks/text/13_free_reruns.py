@@ -86,6 +86,19 @@ nv.locate(nv.samples.shapes, "every shape")
 nv.locate(nv.samples.shapes, "the green star")
 
 # %% [markdown]
+# You asked first, and want the replies beside the notebook afterwards? `nv.pack` runs it once
+# more from what is stored, sends nothing, and puts them there. *Which reply of the folder does
+# this notebook not use?*
+
+# %%
+import nbformat
+
+asks = "import nbvision as nv\nnv.connect('practice')\nnv.describe(nv.samples.page)"
+lesson = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(asks)])
+nbformat.write(lesson, folder.with_name("lesson.ipynb"))
+nv.pack(folder.with_name("lesson.ipynb"))
+
+# %% [markdown]
 # A budget refuses a call before it is sent, by what it could cost at worst: for one notebook in
 # `nv.connect(budget=…)`, for some of its calls in `nv.run`, for one call in the call. A restart
 # refills none of them that has a name. The key here is none, and nothing is sent.
@@ -105,7 +118,8 @@ nv.forget(*calls)
 
 # %% [markdown]
 # **What you now know:** an answer is found again by what was sent, `from_store` and the line
-# under it say so, a folder of replies gives it to others, and `nv.history` has all of it.
+# under it say so, a folder of replies gives it to others, `pack` fills it, and `nv.history` has
+# all of it.
 #
 # **Try:** lower `max_tokens` until the budget lets the call pass · ask the first question again
 # now that it is forgotten · open a file of the folder · `%nbvision history`, `--refresh` and

@@ -9,6 +9,7 @@ import pytest
 import refresh
 
 import nbvision
+from nbvision.replies_folder import RepliesFolder
 
 TEXTS = refresh.texts()
 EXPECTED = {
@@ -51,6 +52,23 @@ def test_the_tutorials_are_all_there() -> None:
 def test_it_runs_without_key_or_network_and_shows_what_is_stored(text: Path) -> None:
     fresh = refresh.normalise(refresh.run(refresh.read_text(text)))
     assert forms(code_cells(fresh)) == forms(code_cells(stored(text)))
+
+
+@each_tutorial
+def test_it_is_answered_from_the_replies_beside_it(text: Path) -> None:
+    before = {path.name: path.read_bytes() for path in refresh.REPLIES.iterdir()}
+    runs = refresh.run_offline(text)
+    assert [str(cell) for each in runs for cell in each.unanswered] == []
+    assert {name for each in runs for name in each.used} <= before.keys()
+    assert {path.name: path.read_bytes() for path in refresh.REPLIES.iterdir()} == before
+
+
+def test_the_replies_are_whole_and_small() -> None:
+    folder = RepliesFolder(refresh.REPLIES)
+    files = list(folder.files())
+    assert files
+    assert folder.problems() == []
+    assert sum(path.stat().st_size for path in files) <= 600_000
 
 
 @each_tutorial
