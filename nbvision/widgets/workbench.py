@@ -46,7 +46,7 @@ class Workbench(Panel):
     ImageNotFound
         If there is no such folder.
     RequestError
-        If there is no such task or effort.
+        If there is no such task or effort, or the root is no path.
 
     Examples
     --------
