@@ -42,7 +42,7 @@ ROWS = [
     {"results", "previewing", "practice", "store", "stream_reader"},
     {"detections", "turns", "budget", "replies_folder"},
     {"conversation_file", "keeping", "intents"},
-    {"conversation_reader", "remembering", "past_calls", "unanswered"},
+    {"conversation_reader", "kept_answers", "remembering", "past_calls", "unanswered"},
     {"backends"},
     {"inspection", "refreshing", "uploading"},
     {"exchange", "proving"},
