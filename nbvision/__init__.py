@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbvision import samples
     from nbvision.awaiting import to_thread
     from nbvision.backends import Backend, connect
+    from nbvision.budget import Budget, budgets
     from nbvision.calls import ask, compare, describe, locate
     from nbvision.catalogue import Model, find_model
     from nbvision.conversation import Conversation
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from nbvision.refreshing import models
     from nbvision.request import Request
     from nbvision.results import Reply
+    from nbvision.runs import Run, run
     from nbvision.uploading import delete_files, files, upload
     from nbvision.widgets.ask_panel import AskPanel
     from nbvision.widgets.box_editor import BoxEditor
@@ -55,6 +57,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "awaiting": ["to_thread"],
     "backends": ["Backend", "connect"],
+    "budget": ["Budget", "budgets"],
     "calls": ["ask", "compare", "describe", "locate"],
     "catalogue": ["Model", "find_model"],
     "conversation": ["Conversation"],
@@ -72,6 +75,7 @@ _HOMES = {
     "referenced": ["RemoteImage", "UploadedImage", "remote_image"],
     "request": ["Request"],
     "results": ["Reply"],
+    "runs": ["Run", "run"],
     "uploading": ["delete_files", "files", "upload"],
     "widgets.ask_panel": ["AskPanel"],
     "widgets.box_editor": ["BoxEditor"],
@@ -88,6 +92,7 @@ __all__ = [
     "Backend",
     "Box",
     "BoxEditor",
+    "Budget",
     "Conversation",
     "ConversationPanel",
     "Detections",
@@ -104,12 +109,14 @@ __all__ = [
     "RemoteImage",
     "Reply",
     "Request",
+    "Run",
     "Size",
     "SourceImage",
     "Tier",
     "UploadedImage",
     "Workbench",
     "ask",
+    "budgets",
     "build_request",
     "check",
     "compare",
@@ -131,6 +138,7 @@ __all__ = [
     "preview",
     "prove",
     "remote_image",
+    "run",
     "samples",
     "to_thread",
     "upload",

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nbvision.backends import Backend
+from nbvision.budget import Budget
 from nbvision.detections import Detections
 from nbvision.errors import RequestError
 from nbvision.exchange import How, exchange, found_in, parsed_by
@@ -50,6 +51,7 @@ def describe(
     on_text: Callable[[str], None] | None = None,
     refresh: bool = False,
     sample: int = 0,
+    budget: float | Budget | None = None,
 ) -> Reply:
     """Ask for a description of a picture, or of several together.
 
@@ -79,11 +81,17 @@ def describe(
         Ask anew even if there is a stored answer; both are kept.
     sample
         Which of several independent answers: each number has a stored answer of its own.
+    budget
+        How many US dollars this call may cost at worst: above that it is not sent. A `Budget`
+        is what it is paid from. A stored answer is given in any case.
 
     Raises
     ------
     ImageError, RequestError
         Before anything is sent.
+    BudgetExceeded
+        If it could cost more than ``budget``, the run's or the connection's has left; nothing
+        was sent.
     BackendError
         If nobody answered; ``may_have_been_billed`` says what is known of the money.
     AnswerError
@@ -107,6 +115,7 @@ def describe(
         thinking,
         refresh=refresh,
         sample=sample,
+        budget=budget,
     )
     return exchange(image, prompt or DESCRIBE, "describe", how)
 
@@ -124,6 +133,7 @@ def compare(
     on_text: Callable[[str], None] | None = None,
     refresh: bool = False,
     sample: int = 0,
+    budget: float | Budget | None = None,
 ) -> Reply:
     """Ask how pictures differ; they are labelled "Image 1:", "Image 2:" and so on.
 
@@ -133,7 +143,7 @@ def compare(
         Two or more pictures, each anything `describe` takes.
     prompt
         The words; "How are these images different?" by default.
-    model, system, max_tokens, effort, thinking, backend, on_text, refresh, sample
+    model, system, max_tokens, effort, thinking, backend, on_text, refresh, sample, budget
         As in `describe`.
 
     Raises
@@ -168,6 +178,7 @@ def compare(
         thinking,
         refresh=refresh,
         sample=sample,
+        budget=budget,
     )
     return exchange(found, prompt or COMPARE, "compare", how)
 
@@ -186,6 +197,7 @@ def locate(
     on_text: Callable[[str], None] | None = None,
     refresh: bool = False,
     sample: int = 0,
+    budget: float | Budget | None = None,
 ) -> Detections:
     """Find things in a picture; boxes and points are in pixels of the original.
 
@@ -201,7 +213,7 @@ def locate(
         ``"boxes"``, or ``"points"`` where a spot says more than a box: ``"the tip of every
         pencil"``. They are in ``found.boxes`` and ``found.points``; what the model gives of the
         other kind is kept too.
-    model, system, max_tokens, effort, thinking, backend, on_text, refresh, sample
+    model, system, max_tokens, effort, thinking, backend, on_text, refresh, sample, budget
         As in `describe`.
 
     Raises
@@ -245,6 +257,7 @@ def locate(
         thinking,
         refresh=refresh,
         sample=sample,
+        budget=budget,
     )
     given = require_seen(given_image(as_list(image)[0]))
     schema_is_sent = takes_schema(how.model, how.backend.platform)
@@ -270,6 +283,7 @@ def ask(
     on_text: Callable[[str], None] | None = None,
     refresh: bool = False,
     sample: int = 0,
+    budget: float | Budget | None = None,
 ) -> Reply:
     """Ask anything about one picture or several.
 
@@ -283,7 +297,7 @@ def ask(
         A JSON schema, or a pydantic model class; ``reply.parsed`` then holds the answer as
         JSON data or as an instance of the class, validated on this side in any case. What the
         service cannot take of a model, such as ``Field(ge=0)``, goes out as words.
-    model, system, max_tokens, effort, thinking, backend, on_text, refresh, sample
+    model, system, max_tokens, effort, thinking, backend, on_text, refresh, sample, budget
         As in `describe`.
 
     Raises
@@ -316,6 +330,7 @@ def ask(
         thinking,
         refresh=refresh,
         sample=sample,
+        budget=budget,
     )
     if schema is None:
         return exchange(images, prompt, "ask", how)

@@ -18,6 +18,7 @@
     │   ├── ModelNotFound     no such model there
     │   ├── RequestRejected   the service refused the request as malformed
     │   ├── SpendLimitReached money or quota is used up: repeating cannot help
+    │   │   └── RunStopped    it was, earlier in this run: nothing was sent
     │   ├── RateLimited       too many requests for now
     │   ├── Overloaded        the service is short of capacity for now
     │   ├── ServiceFailed     the service broke
@@ -59,6 +60,7 @@ __all__ = [
     "Refused",
     "RequestError",
     "RequestRejected",
+    "RunStopped",
     "ServiceFailed",
     "SpendLimitReached",
     "StoreFailed",
@@ -203,6 +205,10 @@ class RequestRejected(BackendError):
 
 class SpendLimitReached(BackendError):
     """Money or quota is used up; repeating cannot help."""
+
+
+class RunStopped(SpendLimitReached):
+    """The service said earlier in this run that money is used up; nothing was sent."""
 
 
 class RateLimited(BackendError):

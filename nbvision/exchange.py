@@ -7,6 +7,7 @@ from typing import Any
 from nbvision.backends import Backend, current, held_by
 from nbvision.backends.stopping import stop_here
 from nbvision.box_reader import read_boxes
+from nbvision.budget import Budget, require_within
 from nbvision.catalogue import Model, find_model
 from nbvision.detections import Detections
 from nbvision.errors import RequestError, UnreadableAnswer
@@ -22,6 +23,7 @@ from nbvision.remembering import Remembered, remembered
 from nbvision.request import Request, RequestMessage, Thinking, build_request, images_of
 from nbvision.response import Response
 from nbvision.results import Cost, Reply
+from nbvision.runs import call_in_runs
 from nbvision.spending import count_exchange
 from nbvision.stream_reader import StreamReader
 
@@ -42,6 +44,7 @@ class How:
     thinking: Thinking | None = None
     refresh: bool = False
     sample: int = 0
+    budget: float | Budget | None = None
 
     @classmethod
     def of(  # noqa: PLR0917 - called with one line of names, in this order
@@ -56,13 +59,16 @@ class How:
         *,
         refresh: bool = False,
         sample: int = 0,
+        budget: float | Budget | None = None,
     ) -> "How":
         """Return who is asked and how, from what a call was given."""
         asked = current(backend)
         chosen = model or asked.model
         _check_sample(sample)
+        if not isinstance(budget, Budget | None):
+            budget = Budget.of(budget).dollars
         known, asking = find_model(chosen), (system, max_tokens, effort, on_text)
-        return cls(asked, chosen, known, *asking, thinking, refresh, sample)
+        return cls(asked, chosen, known, *asking, thinking, refresh, sample, budget)
 
 
 def exchange(  # noqa: PLR0917 - the first five are every call's
@@ -126,16 +132,7 @@ def exchange(  # noqa: PLR0917 - the first five are every call's
         )
         if kept is not None:
             request = replace(request, cached_until=kept(request))
-        answer = remembered(
-            request,
-            lambda attempt: _counted(how, request, live, attempt),
-            keeping=how.backend.keeping,
-            backend=how.backend.name,
-            address=how.backend.address,
-            sample=how.sample,
-            refresh=how.refresh,
-            require_wanted=_require_wanted,
-        )
+        answer = _answer(how, request, live)
     if answer.from_store is not None and how.on_text is not None:
         how.on_text(answer.response.text)
     return Reply(
@@ -189,6 +186,37 @@ def parsed_by(form: AnswerForm, reply: Reply) -> Reply:
         reply.disown()
         raise
     return replace(reply, parsed=parsed)
+
+
+def _answer(how: How, request: Request, live: LiveText) -> Remembered:
+    """Return the stored answer, or ask; the runs around here see it."""
+    keeping = how.backend.keeping
+    budgets = [one for one in (keeping.budget, how.budget) if isinstance(one, Budget)]
+    with call_in_runs() as call:
+
+        def require_allowed() -> None:
+            call.require_going()
+            if how.budget is not None and not isinstance(how.budget, Budget):
+                require_within(how.budget, request)
+
+        def ask(attempt: Callable[[str], None]) -> Response:
+            call.sent()
+            return _counted(how, request, live, attempt)
+
+        answer = remembered(
+            request,
+            ask,
+            keeping=keeping,
+            backend=how.backend.name,
+            address=how.backend.address,
+            sample=how.sample,
+            refresh=how.refresh,
+            require_wanted=_require_wanted,
+            allowances=(*(one.allowance() for one in budgets), *call.allowances),
+            before_sending=require_allowed,
+        )
+        call.answered(_cost(answer, how.model_id).dollars)
+    return answer
 
 
 def _require_wanted() -> None:

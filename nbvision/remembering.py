@@ -8,16 +8,19 @@ under way at once in this process become one.
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nbvision.budget import ledger, most_dollars
 from nbvision.errors import (
     AnswerError,
+    BudgetExceeded,
     Interrupted,
     NbvisionError,
     NotConnected,
+    RunStopped,
     StoreFailed,
 )
 from nbvision.fingerprint import Fingerprint
@@ -26,9 +29,8 @@ from nbvision.keeping import Keeping
 from nbvision.markup import one_line
 from nbvision.request import Request
 from nbvision.response import Response, parse_response, require_usable
-from nbvision.store import Ending, Intent, Store, open_store
+from nbvision.store import Allowance, Ending, Intent, Store, open_store
 from nbvision.store.notices import notice
-from nbvision.store.opening import memory_store
 
 __all__ = ["Remembered", "remembered"]
 
@@ -98,6 +100,8 @@ def remembered(
     sample: int = 0,
     refresh: bool = False,
     require_wanted: Callable[[], None] = _nothing,
+    allowances: Sequence[Allowance] = (),
+    before_sending: Callable[[], None] = _nothing,
 ) -> Remembered:
     """Return the kept answer to a request, or ask and keep it.
 
@@ -117,6 +121,10 @@ def remembered(
         Ask in any case; both answers are kept, and the new one is given from then on.
     require_wanted
         Called while another's identical call is waited for; what it raises ends the waiting.
+    allowances
+        What it is paid from, if there is a limit.
+    before_sending
+        Called when no kept answer was found; if it raises, nothing is sent or taken.
 
     Raises
     ------
@@ -129,16 +137,18 @@ def remembered(
     BackendError, AnswerError
         As asking does.
     """
-    if not (keeping.is_on or keeping.budget or keeping.is_offline):
+    if not (keeping.is_on or allowances or keeping.is_offline):
+        before_sending()
         started = time.monotonic()
         response = require_usable(ask(_not_counted))
         return Remembered(response, time.monotonic() - started, None, _Disowning())
-    call = _Call(request, keeping, backend, address, sample)
+    call = _Call(request, keeping, backend, address, sample, allowances=allowances)
     while True:
         if not refresh and (kept := call.kept()) is not None:
             return kept
         if keeping.is_offline:
             raise _missing(call.intent)
+        before_sending()
         if refresh or not keeping.is_on:
             return call.ask(ask)
         mine = _UnderWay()
@@ -152,7 +162,7 @@ def remembered(
             return other.result
         if other.error is not None:
             raise other.error.with_traceback(None)
-        # The other was stopped, which says nothing of this one: look and ask again.
+        # The other was stopped or refused, which says nothing of this one: look and ask again.
 
 
 def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
@@ -160,8 +170,8 @@ def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
         result = call.ask(ask)
         # Those who wait have not paid for it either.
         mine.result = Remembered(result.response, 0.0, datetime.now(UTC), result.disown)
-    except Interrupted:
-        raise
+    except (Interrupted, BudgetExceeded, RunStopped):
+        raise  # that is the leader's own affair: those who wait look again
     except NbvisionError as error:
         mine.error = error
         raise
@@ -177,7 +187,14 @@ class _Call:
     """One request, and what is kept of it."""
 
     def __init__(
-        self, request: Request, keeping: Keeping, backend: str, address: str, sample: int
+        self,
+        request: Request,
+        keeping: Keeping,
+        backend: str,
+        address: str,
+        sample: int,
+        *,
+        allowances: Sequence[Allowance],
     ) -> None:
         self._request = request
         self._keeping = keeping
@@ -185,6 +202,7 @@ class _Call:
         self._fingerprint = Fingerprint(request, address)
         self._backend = backend
         self._sample = sample
+        self._allowances = allowances
         self._intent: Intent | None = None
         self.key = (self._fingerprint.exact, sample)
 
@@ -208,13 +226,9 @@ class _Call:
 
     def ask(self, ask: Ask) -> Remembered:
         """Keep the intent, ask, and keep how it ended."""
-        store, budget = self._store, self._keeping.budget
-        if budget is not None and (store is None or store.is_read_only):
-            store = memory_store()
-        number = None
-        if store is not None and not store.is_read_only:
-            taken = {"budget": budget.name, "limit": budget.dollars} if budget else {}
-            number = store.begin(self.intent, **taken)  # type: ignore[arg-type]
+        store = None if self._store is None or self._store.is_read_only else self._store
+        number = None if store is None else store.begin(self.intent, allowances=self._allowances)
+        taking = self._take() if store is None else None
         asked_at, started, waits = datetime.now(UTC), time.monotonic(), [""]
         model_id = self._request.model_id
         try:
@@ -222,13 +236,23 @@ class _Call:
         except BaseException as error:
             ending = broken_off(error, model_id, time.monotonic() - started, len(waits))
             _complete(store, number, ending)
+            _settle(taking, ending)
             raise
         seconds = time.monotonic() - started
-        _complete(store, number, answered(response, model_id, seconds, len(waits)))
+        ending = answered(response, model_id, seconds, len(waits))
+        _complete(store, number, ending)
+        _settle(taking, ending)
         if self._keeping.replies is not None and self._fingerprint.is_known:
             _write(lambda: self._write_to_folder(response, asked_at))
-        kept = number if store is self._store else None
-        return Remembered(response, seconds, None, self._disowning(kept))
+        return Remembered(response, seconds, None, self._disowning(number))
+
+    def _take(self) -> int | None:
+        """Take what the call may cost where nothing else is kept of it."""
+        if not self._allowances:
+            return None
+        most = most_dollars(self._request)
+        is_limited = most != 0 and any(one.dollars is not None for one in self._allowances)
+        return ledger(is_taken_from=is_limited).allowances.take(self._allowances, most)
 
     def _in_folder(self) -> tuple[Response, datetime, Callable[[], None]] | None:
         folder = self._keeping.replies
@@ -284,6 +308,11 @@ class _Disowning:
 def _complete(store: Store | None, number: int | None, ending: Ending) -> None:
     if store is not None and number is not None:
         _write(lambda: store.complete(number, ending))
+
+
+def _settle(taking: int | None, ending: Ending) -> None:
+    if taking is not None:
+        _write(lambda: ledger().allowances.settle(taking, ending.dollars))
 
 
 def _write(action: Callable[[], object]) -> None:

@@ -19,7 +19,16 @@ from typing import Any
 import pytest
 
 from nbvision.errors import BudgetExceeded, StoreFailed
-from nbvision.store import Ending, Intent, SentPicture, Store, StoreNotice, notices, open_store
+from nbvision.store import (
+    Allowance,
+    Ending,
+    Intent,
+    SentPicture,
+    Store,
+    StoreNotice,
+    notices,
+    open_store,
+)
 from nbvision.store.place import disk_kind
 from nbvision.store.schema import VERSION
 
@@ -180,42 +189,42 @@ def test_a_picture_is_kept_once_and_small(store: Store) -> None:
 
 def test_a_budget_holds_what_is_under_way_at_its_worst(store: Store) -> None:
     asked = replace(INTENT, most_dollars=0.4)
-    first = store.begin(asked, budget="lesson", limit=1.0)
-    store.begin(asked, budget="lesson", limit=1.0)
+    first = store.begin(asked, allowances=[Allowance("lesson", 1.0)])
+    store.begin(asked, allowances=[Allowance("lesson", 1.0)])
     with pytest.raises(BudgetExceeded) as caught:
-        store.begin(asked, budget="lesson", limit=1.0)
+        store.begin(asked, allowances=[Allowance("lesson", 1.0)])
     words = str(caught.value)
     for part in ("$0.4000", "$1.00", "$0.8000 is spent", "$0.2000 left", "nv.connect(budget=1.2)"):
         assert part in words
     assert len(store.history()) == 2
     store.complete(first, replace(ANSWER, dollars=0.1))
-    store.begin(asked, budget="lesson", limit=1.0)
-    assert again(store).spent_of("lesson") == pytest.approx(0.9)
+    store.begin(asked, allowances=[Allowance("lesson", 1.0)])
+    assert again(store).allowances.taken("lesson").most == pytest.approx(0.9)
 
 
 def test_budgets_are_apart_and_forgetting_calls_refills_none(store: Store) -> None:
     asked = replace(INTENT, most_dollars=0.3)
-    store.complete(store.begin(asked, budget="a", limit=1), ANSWER)
-    assert (store.spent_of("a"), store.spent_of("b")) == (0.25, 0)
+    store.complete(store.begin(asked, allowances=[Allowance("a", 1)]), ANSWER)
+    assert (store.allowances.taken("a").most, store.allowances.taken("b").most) == (0.25, 0)
     assert store.forget(everything=True) == 1
-    assert store.spent_of("a") == 0.25
+    assert store.allowances.taken("a").most == 0.25
 
 
 def test_a_call_that_was_not_billed_gives_back_what_it_took(store: Store) -> None:
-    number = store.begin(replace(INTENT, most_dollars=0.4), budget="a", limit=1)
+    number = store.begin(replace(INTENT, most_dollars=0.4), allowances=[Allowance("a", 1)])
     store.complete(number, Ending("failed", 0.0))
-    assert store.spent_of("a") == 0
+    assert store.allowances.taken("a").most == 0
 
 
 def test_a_call_that_may_have_been_billed_does_not(store: Store) -> None:
-    number = store.begin(replace(INTENT, most_dollars=0.4), budget="a", limit=1)
+    number = store.begin(replace(INTENT, most_dollars=0.4), allowances=[Allowance("a", 1)])
     store.complete(number, Ending("failed", None))
-    assert store.spent_of("a") == 0.4
+    assert store.allowances.taken("a").most == 0.4
 
 
 def test_a_price_that_is_not_known_fits_no_budget(store: Store) -> None:
     with pytest.raises(BudgetExceeded, match="price is not known"):
-        store.begin(INTENT, budget="a", limit=1)
+        store.begin(INTENT, allowances=[Allowance("a", 1)])
 
 
 def test_threads_cannot_overdraw_a_budget(store: Store) -> None:
@@ -223,7 +232,7 @@ def test_threads_cannot_overdraw_a_budget(store: Store) -> None:
 
     def ask(_: int) -> bool:
         try:
-            store.begin(asked, budget="class", limit=1.0)
+            store.begin(asked, allowances=[Allowance("class", 1.0)])
         except BudgetExceeded:
             return False
         return True
@@ -485,11 +494,11 @@ def test_the_kind_of_disk_is_known_on_linux(
 
 WRITER = """
 import sys
-from nbvision.store import Ending, Intent, open_store
+from nbvision.store import Allowance, Ending, Intent, open_store
 store = open_store()
 for number in range(int(sys.argv[2])):
     asked = Intent("name", f"{sys.argv[1]}-{number}", "anthropic", "anthropic", "m", "Hello " * 20)
-    store.complete(store.begin(asked, budget="all", limit=None),
+    store.complete(store.begin(asked, allowances=[Allowance("all", None)]),
                    Ending("answered", 0.001, text="word " * 200, message={"id": "m"}))
 """
 
@@ -509,7 +518,7 @@ def test_sixteen_kernels_write_at_once_from_the_first_moment(folder: Path) -> No
     assert errors == [""] * 16
     made = opened(folder)
     assert len(made.history(limit=1000)) == 400
-    assert made.spent_of("all") == pytest.approx(0.4)
+    assert made.allowances.taken("all").most == pytest.approx(0.4)
     assert made._database.rows("PRAGMA integrity_check") == [("ok",)]
 
 

@@ -44,7 +44,7 @@ ROWS = [
     {"conversation_file", "keeping", "intents"},
     {"conversation_reader", "kept_answers", "remembering", "past_calls", "unanswered"},
     {"backends"},
-    {"inspection", "refreshing", "uploading"},
+    {"inspection", "refreshing", "runs", "uploading"},
     {"exchange", "proving"},
     {"awaiting", "calls", "conversation"},
     {"widgets"},

@@ -63,8 +63,13 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, patience: float | None = None) -> Iterator[sqlite3.Connection]:
         """Give the connection within a transaction: all of the block is kept, or nothing.
+
+        Parameters
+        ----------
+        patience
+            How many seconds to wait for another program that holds the file.
 
         Raises
         ------
@@ -72,22 +77,39 @@ class Database:
             If it cannot be written: the disk is full, another program holds the file too
             long, or a newer nbvision wrote it.
         """
-        if self.is_read_only:
-            raise StoreFailed(
-                "the record of calls was written by a newer nbvision",
-                cure="upgrade nbvision, or set NBVISION_DATA to another folder",
-            )
+        self._require_writable()
         with self._held() as connection:
             # Taken for writing from the start: one that begins by reading may not go on to write.
-            patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
-            try:
+            patiently(lambda: connection.execute("BEGIN IMMEDIATE"), patience)
+            with _all_or_nothing(connection):
                 yield connection
-                # With a rollback journal readers may be in the way even here.
-                patiently(lambda: connection.execute("COMMIT"))
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+
+    @contextmanager
+    def writing_now(self) -> Iterator[sqlite3.Connection | None]:
+        """Do as `writing`, but give None if another thread or program holds the file just now.
+
+        Raises
+        ------
+        StoreFailed
+            As `writing`, but for being held.
+        """
+        self._require_writable()
+        if not self._lock.acquire(timeout=_UNINTERRUPTED_SECONDS):
+            yield None
+            return
+        try:
+            with self._held() as connection:
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                except sqlite3.Error as error:
+                    if code_of(error) not in _PASSING:
+                        raise
+                    yield None
+                    return
+                with _all_or_nothing(connection):
+                    yield connection
+        finally:
+            self._lock.release()
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a question.
@@ -118,6 +140,13 @@ class Database:
     def after_fork(self) -> None:
         """Let go of the lock, in the parent and in the child."""
         self._lock.release()
+
+    def _require_writable(self) -> None:
+        if self.is_read_only:
+            raise StoreFailed(
+                "the record of calls was written by a newer nbvision",
+                cure="upgrade nbvision, or set NBVISION_DATA to another folder",
+            )
 
     @contextmanager
     def _held(self) -> Iterator[sqlite3.Connection]:
@@ -169,13 +198,26 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def patiently(action: Callable[[], Result]) -> Result:
+@contextmanager
+def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    """End the transaction that is open: keep it, or undo it after any error."""
+    try:
+        yield
+        # With a rollback journal readers may be in the way even here.
+        patiently(lambda: connection.execute("COMMIT"))
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def patiently(action: Callable[[], Result], seconds: float | None = None) -> Result:
     """Return what an action returns; repeat it while another process is in the way.
 
     SQLite's own patience ends at once where waiting could not help it, as while a log is begun
     or taken up again; that passes too.
     """
-    ends = time.monotonic() + _PATIENCE_SECONDS
+    ends = time.monotonic() + (_PATIENCE_SECONDS if seconds is None else seconds)
     while True:
         try:
             return action()

@@ -24,7 +24,7 @@ _STEPS = (
         messages TEXT NOT NULL,
         prompt TEXT NOT NULL,
         most_dollars INTEGER,
-        budget TEXT,
+        taking INTEGER,
         dollars INTEGER,
         seconds REAL NOT NULL DEFAULT 0,
         attempts INTEGER NOT NULL DEFAULT 0,
@@ -59,7 +59,21 @@ _STEPS = (
     CREATE INDEX call_pictures_by_name ON call_pictures (name);
     CREATE TABLE budgets (
         name TEXT PRIMARY KEY,
-        spent INTEGER NOT NULL
+        spent INTEGER NOT NULL,
+        allowed INTEGER,
+        used_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE takings (
+        budget TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        most INTEGER NOT NULL,
+        PRIMARY KEY (budget, number)
+    ) WITHOUT ROWID;
+    CREATE INDEX takings_by_number ON takings (number);
+    CREATE TABLE leases (
+        name TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        beat INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
 )

@@ -1,14 +1,17 @@
 """The store: intent before sending, ending after; answers given again; history and money."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from sqlite3 import Connection
 from typing import Any
 
-from nbvision.errors import BudgetExceeded, StoreFailed
+from nbvision.errors import StoreFailed
 from nbvision.store import schema
+from nbvision.store.allowances import Allowance, Allowances, settle, take
 from nbvision.store.database import Database
+from nbvision.store.leases import Lease, Leases, nothing
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
 from nbvision.store.searching import PAST_COLUMNS, index_words, past_call, search_statement
 from nbvision.store.values import (
@@ -33,6 +36,11 @@ class Store:
     database
         The file, opened; `open_store` finds it.
 
+    Attributes
+    ----------
+    allowances
+        What calls are paid from.
+
     Examples
     --------
     >>> from pathlib import Path
@@ -49,23 +57,71 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._leases = Leases(database)
         self.path = database.path
+        self.allowances = Allowances(database)
 
     @property
     def is_read_only(self) -> bool:
         """Whether a newer nbvision wrote it, so that it is not written."""
         return self._database.is_read_only
 
-    def begin(self, intent: Intent, *, budget: str = "", limit: float | None = None) -> int:
+    def lease(self, name: str) -> Lease | None:
+        """Return a lease of a name; None if somebody living holds it.
+
+        It lasts until it is released or forgotten, or the process ends. Where nothing can be
+        written nobody is kept out.
+
+        Raises
+        ------
+        StoreFailed
+            If it cannot be written.
+
+        Examples
+        --------
+        >>> from nbvision.store.opening import memory_store
+        >>> lease = memory_store().lease("run:shelves")
+        >>> memory_store().lease("run:shelves") is None
+        True
+        >>> lease.release()
+        """
+        return self._leases.take(name)
+
+    def leased(
+        self,
+        name: str,
+        *,
+        require_wanted: Callable[[], None] = nothing,
+        on_wait: Callable[[], None] = nothing,
+    ) -> AbstractContextManager[Lease]:
+        """Hold a name for a block; wait until nobody else does.
+
+        Parameters
+        ----------
+        name
+            What is to be held.
+        require_wanted
+            Called at every look; what it raises ends the waiting.
+        on_wait
+            Called once, if there is anything to wait for.
+
+        Raises
+        ------
+        StoreFailed
+            If it cannot be written.
+        """
+        return self._leases.holding(name, require_wanted=require_wanted, on_wait=on_wait)
+
+    def begin(self, intent: Intent, *, allowances: Sequence[Allowance] = ()) -> int:
         """Keep that a call is about to be sent, and return its number.
 
         Parameters
         ----------
         intent
             The call.
-        budget, limit
-            The name of the budget it is paid from, and how much that may come to in US dollars.
-            Checked and taken in one step, so that two kernels cannot both take the last cent.
+        allowances
+            What it is paid from. Checked and taken in one step, so that two kernels cannot both
+            take the last cent.
 
         Raises
         ------
@@ -78,8 +134,7 @@ class Store:
         new = [(p.name, p.thumbnail) for p in self._unseen(intent.pictures) if p.thumbnail]
         thumbnails = [(name, make()) for name, make in new]
         with self._database.writing() as connection:
-            if budget:
-                _take(connection, budget, most, limit)
+            taking = take(connection, allowances, most) if allowances and most != 0 else None
             row = {
                 "asked_at": now_microseconds(),
                 "name": intent.name,
@@ -92,7 +147,7 @@ class Store:
                 "messages": to_json(intent.messages),
                 "prompt": storable(intent.prompt),
                 "most_dollars": most,
-                "budget": budget or None,
+                "taking": taking,
             }
             number = _insert(connection, "calls", row)
             connection.executemany(
@@ -134,17 +189,13 @@ class Store:
             "error": storable(ending.error),
         }
         with self._database.writing() as connection:
-            (known,) = connection.execute(
+            known = connection.execute(
                 f"UPDATE calls SET {', '.join(f'{column} = ?' for column in row)} "
-                "WHERE number = ? AND outcome = 'unknown' RETURNING budget, most_dollars",
+                "WHERE number = ? AND outcome = 'unknown' RETURNING taking",
                 (*row.values(), number),
-            ).fetchall() or [(None, None)]
-            budget, most = known
-            if budget is not None and dollars is not None:
-                connection.execute(
-                    "UPDATE budgets SET spent = spent + ? WHERE name = ?",
-                    (dollars - (most or 0), budget),
-                )
+            ).fetchall()
+            if known and known[0][0] is not None:
+                settle(connection, known[0][0], dollars)
 
     def find(self, exact: str, name: str = "", *, sample: int = 0) -> Kept | None:
         """Return the newest whole and usable answer to a request; None if there is none.
@@ -312,11 +363,6 @@ class Store:
         )
         return Spent(row[0] / BILLION, row[1] / BILLION, row[2])
 
-    def spent_of(self, budget: str) -> float:
-        """Return what a budget has given in US dollars, what is under way at its worst."""
-        rows = self._database.rows("SELECT spent FROM budgets WHERE name = ?", (budget,))
-        return rows[0][0] / BILLION if rows else 0.0
-
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         self._database.close()
@@ -335,36 +381,6 @@ class Store:
             )
         }
         return [picture for name, picture in by_name.items() if name not in seen]
-
-
-def _take(connection: Connection, budget: str, most: int | None, limit: float | None) -> None:
-    """Take the worst a call can cost out of a budget, or refuse it."""
-    rows = connection.execute("SELECT spent FROM budgets WHERE name = ?", (budget,)).fetchall()
-    spent = rows[0][0] if rows else 0
-    allowed = None if limit is None else billionths(limit)
-    if allowed is not None and (most is None or spent + most > allowed):
-        raise over_budget(spent / BILLION, None if most is None else most / BILLION, limit or 0.0)
-    connection.execute(
-        "INSERT INTO budgets VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET spent = spent + ?",
-        (budget, most or 0, most or 0),
-    )
-
-
-def over_budget(spent: float, asked: float | None, limit: float) -> BudgetExceeded:
-    """Return the refusal that says spent, asked, left and cure."""
-    allowed = f"${limit:.2f}" if limit >= 1 else f"${limit:.4f}"
-    if asked is None:
-        return BudgetExceeded(
-            "a call whose price is not known, so that no budget can hold it",
-            limit=f"{allowed}, of which ${spent:.4f} is spent",
-            cure="choose a model with a price (nv.models()), or connect without budget=",
-        )
-    left, enough = max(0.0, limit - spent), math.ceil((spent + asked) * 100 - 1e-6) / 100
-    return BudgetExceeded(
-        f"a call that could cost ${asked:.4f}",
-        limit=f"{allowed}, of which ${spent:.4f} is spent or under way and ${left:.4f} left",
-        cure=f"lower max_tokens, or raise the budget: nv.connect(budget={enough})",
-    )
 
 
 def _insert(connection: Connection, table: str, row: Mapping[str, Any]) -> int:

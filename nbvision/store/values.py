@@ -11,6 +11,7 @@ __all__ = [
     "BILLION",
     "MILLION",
     "billionths",
+    "dollars_in_words",
     "from_json",
     "microseconds_of",
     "now_microseconds",
@@ -72,6 +73,20 @@ def billionths(dollars: float | None) -> int | None:
     """
     # A hair less, so that 0.1 dollars, which no float is exactly, stay what they are.
     return None if dollars is None else math.ceil(dollars * BILLION - 1e-6)
+
+
+def dollars_in_words(dollars: float) -> str:
+    """Return an amount so that a small one never reads as nothing.
+
+    Examples
+    --------
+    >>> [dollars_in_words(amount) for amount in (0, 1.5, 1.2345, 0.25, 0.00012, 0.00000025)]
+    ['$0.00', '$1.50', '$1.2345', '$0.2500', '$0.000120', '$0.000000250']
+    """
+    if dollars == 0 or (dollars >= 1 and round(dollars, 4) == round(dollars, 2)):
+        return f"${dollars:.2f}"
+    places = 4 if dollars >= 0.001 else 6 if dollars >= 0.00001 else 9  # noqa: PLR2004 - three digits
+    return f"${dollars:.{places}f}"
 
 
 def now_microseconds() -> int:
