@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nbvision.backends import Backend, held_by
+from nbvision.budget import Budget
 from nbvision.caching import kept_until
 from nbvision.conversation_file import SavedConversation, write_conversation
 from nbvision.conversation_reader import read_conversation
@@ -131,6 +132,7 @@ class Conversation:
         on_text: Callable[[str], None] | None = None,
         refresh: bool = False,
         sample: int = 0,
+        budget: float | Budget | None = None,
     ) -> Reply:
         """Say something, with new pictures if there are any, and return the answer.
 
@@ -144,7 +146,7 @@ class Conversation:
             The words.
         *images
             Each anything `describe` takes, or a list of such.
-        schema, thinking, on_text, refresh, sample
+        schema, thinking, on_text, refresh, sample, budget
             As in `nbvision.ask`, for this turn.
         backend
             Who answers this turn, if it is not who answers the others.
@@ -160,7 +162,7 @@ class Conversation:
             If nobody answered, or not usably. The conversation stays as it was.
         """
         found = [picture for image in images for picture in as_list(image)]
-        how = self._how(backend, on_text, thinking, refresh, sample)
+        how = self._how(backend, on_text, thinking, refresh=refresh, sample=sample, budget=budget)
         is_sent = takes_schema(how.model, how.backend.platform)
         form = None if schema is None else answer_form(schema, is_sent=is_sent)
         with self._alone():
@@ -183,6 +185,7 @@ class Conversation:
         on_text: Callable[[str], None] | None = None,
         refresh: bool = False,
         sample: int = 0,
+        budget: float | Budget | None = None,
     ) -> Detections:
         """Find things in a picture of this conversation, or in a new one.
 
@@ -196,7 +199,7 @@ class Conversation:
             Otherwise which one, counted from 1 as the labels are; by default the last.
         kind
             ``"boxes"`` or ``"points"``, as in `nbvision.locate`.
-        thinking, backend, on_text, refresh, sample
+        thinking, backend, on_text, refresh, sample, budget
             As in `ask`.
 
         Raises
@@ -219,7 +222,9 @@ class Conversation:
             sources: list[GivenImage] = [sent for turn in self._turns for sent in turn.images]
             sources += new
             number = chosen_number(image_number, len(sources))
-            how = self._how(backend, on_text, thinking, refresh, sample)
+            how = self._how(
+                backend, on_text, thinking, refresh=refresh, sample=sample, budget=budget
+            )
             schema_is_sent = takes_schema(how.model, how.backend.platform)
             asked = require_seen(sources[number - 1])
             frame = frame_of(asked, how.model.tier, side_limit_of(len(sources)))
@@ -235,6 +240,7 @@ class Conversation:
         *,
         backend: Backend | None = None,
         on_text: Callable[[str], None] | None = None,
+        budget: float | Budget | None = None,
     ) -> Reply:
         """Ask the last turn anew, even if there is a stored answer, and return the new one.
 
@@ -243,7 +249,7 @@ class Conversation:
 
         Parameters
         ----------
-        backend, on_text
+        backend, on_text, budget
             As in `ask`.
 
         Raises
@@ -267,7 +273,7 @@ class Conversation:
                 raise RequestError("nothing has been said yet", cure="ask something first")
             *before, last = self._turns
             request = last.reply.request
-            how = self._how(backend, on_text, request.thinking, refresh=True)
+            how = self._how(backend, on_text, request.thinking, refresh=True, budget=budget)
             words, images = last.prompt, list(last.images)
             return self._turn(words, images, "ask", how, request.schema, tuple(before))
 
@@ -284,15 +290,8 @@ class Conversation:
         >>> len(chat.turns), len(other.turns)
         (1, 2)
         """
-        made = Conversation(
-            self.system,
-            model=self.model,
-            max_tokens=self.max_tokens,
-            effort=self.effort,
-            backend=self.backend,
-            cache=self.cache,
-        )
-        made._turns = self._turns
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), _lock=threading.Lock())
         return made
 
     def save(self, path: str | Path) -> Path:
@@ -357,12 +356,10 @@ class Conversation:
         backend: Backend | None,
         on_text: Callable[[str], None] | None,
         thinking: Thinking | None,
-        refresh: bool,  # noqa: FBT001 - called with one line of names, in this order
-        sample: int = 0,
+        **options: Any,
     ) -> How:
         asked, words = backend or self.backend, (self.system, self.max_tokens, self.effort)
-        options = (self.model, *words, on_text, thinking)
-        return How.of(asked, *options, refresh=refresh, sample=sample)
+        return How.of(asked, self.model, *words, on_text, thinking, **options)
 
     def _turn(  # noqa: PLR0917 - as they are handed on to the exchange
         self,

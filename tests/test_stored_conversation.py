@@ -15,7 +15,7 @@ from wire import EVENTS, SSE, Arrived, Connection, Wire, sse, wire
 
 import nbvision as nv
 from nbvision.backends import Backend
-from nbvision.errors import BackendError, RequestError
+from nbvision.errors import BackendError, BudgetExceeded, RequestError
 from nbvision.practice import PracticeServer
 from nbvision.results import stored_in_words
 from nbvision.spending import spent, start_again
@@ -298,3 +298,31 @@ def test_a_conversation_that_will_be_too_many_for_its_large_picture_says_so_in_t
     of_small = nv.Conversation(backend=chat.backend)
     of_small.ask("Look.", *small[:10])
     assert "many-images-soon" not in of_small.ask("More.", *small[10:18]).findings.codes
+
+
+@pytest.mark.usefixtures("store")
+def test_a_turn_has_a_budget_that_a_stored_one_does_not_touch() -> None:
+    with asked() as (backend, place):
+        three_turns(backend)
+        chat = nv.Conversation("Be brief.", backend=backend)
+        chat.ask("What is this?", PICTURE, budget=0)
+        with pytest.raises(BudgetExceeded):
+            chat.ask("What colour?", budget=0.000001)
+        with pytest.raises(BudgetExceeded):
+            chat.locate("a door", budget=0.000001)
+        with pytest.raises(BudgetExceeded):
+            chat.ask_again(budget=0.000001)
+        assert is_stored(chat) == [True]
+        assert len(place.arrived) == 3
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("wrong", [{"sample": -1}, {"sample": "1"}, {"budget": "much"}])
+def test_what_is_no_sample_or_budget_is_refused(wrong: dict[str, Any]) -> None:
+    with asked() as (backend, place):
+        chat = nv.Conversation(backend=backend)
+        with pytest.raises(RequestError):
+            chat.ask("What is this?", PICTURE, **wrong)
+        with pytest.raises(RequestError):
+            chat.locate("a door", PICTURE, **wrong)
+        assert (chat.turns, place.arrived) == ((), [])
