@@ -8,7 +8,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbvision.errors import AnswerError, BackendError, NbvisionError, RequestError
+from nbvision.errors import (
+    AnswerError,
+    BackendError,
+    NbvisionError,
+    NotConnected,
+    RequestError,
+    RunStopped,
+)
 
 __all__ = ["Message", "error_words", "retry_words", "sendable"]
 
@@ -129,11 +136,10 @@ def retry_words(error: BaseException) -> str:
     """
     if not isinstance(error, NbvisionError):
         return ""
-    is_billed = isinstance(error, AnswerError | BackendError)
     if getattr(error, "may_have_been_billed", isinstance(error, AnswerError)):
         return "it may have been billed; asking again is paid anew"
-    sent = "nothing was billed" if is_billed else "nothing was sent"
-    return f"{sent}; asking again is not paid twice"
+    is_unsent = not isinstance(error, BackendError) or isinstance(error, NotConnected | RunStopped)
+    return f"nothing was {'sent' if is_unsent else 'billed'}; asking again is not paid twice"
 
 
 def _number(message: Message, name: str, value: object, least: float, most: float) -> float:
