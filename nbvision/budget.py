@@ -264,9 +264,9 @@ def most_dollars(request: Request) -> float | None:
     return dollars * _REGIONAL if may_be_dearer else dollars
 
 
-def _amount(given: object) -> float:
+def _amount(given: Any) -> float:
     """Return any kind of number as a float; what is none is no amount either."""
-    if not isinstance(given, Real | Decimal) or isinstance(given, bool):
+    if isinstance(given, bool) or not isinstance(given, Real | Decimal):
         return math.nan
     try:
         return float(given)

@@ -212,6 +212,7 @@ def _answer(how: How, request: Request, live: LiveText) -> Remembered:
             sample=how.sample,
             refresh=how.refresh,
             require_wanted=_require_wanted,
+            on_wait=live.note,
             allowances=(*(one.allowance() for one in budgets), *call.allowances),
             before_sending=require_allowed,
         )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from nbvision.budget import ledger, most_dollars
@@ -29,7 +30,7 @@ from nbvision.keeping import Keeping
 from nbvision.markup import one_line
 from nbvision.request import Request
 from nbvision.response import Response, parse_response, require_usable
-from nbvision.store import Allowance, Ending, Intent, Store, open_store
+from nbvision.store import Allowance, Ending, Intent, Lease, Store, open_store
 from nbvision.store.notices import notice
 
 __all__ = ["Remembered", "remembered"]
@@ -42,6 +43,10 @@ Ask = Callable[[Callable[[str], None]], Response]
 
 def _nothing() -> None:
     """Let the waiting go on."""
+
+
+def _not_said(_: str) -> None:
+    """Tell nobody, and count nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,14 @@ def remembered(
     sample: int = 0,
     refresh: bool = False,
     require_wanted: Callable[[], None] = _nothing,
+    on_wait: Callable[[str], None] = _not_said,
     allowances: Sequence[Allowance] = (),
     before_sending: Callable[[], None] = _nothing,
 ) -> Remembered:
     """Return the kept answer to a request, or ask and keep it.
+
+    Who asks what is under way already waits for that answer. Of kernels this holds for those
+    with one store: in a folder of replies nobody can see that another asks.
 
     Parameters
     ----------
@@ -121,6 +130,8 @@ def remembered(
         Ask in any case; both answers are kept, and the new one is given from then on.
     require_wanted
         Called while another's identical call is waited for; what it raises ends the waiting.
+    on_wait
+        Told in words what is waited for, once.
     allowances
         What it is paid from, if there is a limit.
     before_sending
@@ -140,9 +151,10 @@ def remembered(
     if not (keeping.is_on or allowances or keeping.is_offline):
         before_sending()
         started = time.monotonic()
-        response = require_usable(ask(_not_counted))
+        response = require_usable(ask(_not_said))
         return Remembered(response, time.monotonic() - started, None, _Disowning())
     call = _Call(request, keeping, backend, address, sample, allowances=allowances)
+    wait = partial(_wait, require_wanted, on_wait)
     while True:
         if not refresh and (kept := call.kept()) is not None:
             return kept
@@ -155,9 +167,10 @@ def remembered(
         with _lock:
             other = _under_way.setdefault(call.key, mine)
         if other is mine:
-            return _lead(call, ask, mine)
-        while not other.is_over.wait(_LOOK_SECONDS):
-            require_wanted()
+            if (result := _lead(call, ask, mine, wait)) is not None:
+                return result
+            continue
+        wait(partial(other.is_over.wait, _LOOK_SECONDS), "this kernel")
         if other.result is not None:
             return other.result
         if other.error is not None:
@@ -165,11 +178,18 @@ def remembered(
         # The other was stopped or refused, which says nothing of this one: look and ask again.
 
 
-def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
+def _lead(
+    call: "_Call", ask: Ask, mine: _UnderWay, wait: Callable[[Callable[[], bool], str], None]
+) -> Remembered | None:
+    """Ask for all of this process; None after another kernel was waited for."""
     try:
-        result = call.ask(ask)
+        result = call.ask_alone(ask)
+        if result is None:
+            wait(call.is_over_elsewhere, "another kernel")
+            return None
         # Those who wait have not paid for it either.
-        mine.result = Remembered(result.response, 0.0, datetime.now(UTC), result.disown)
+        asked_at = result.from_store or datetime.now(UTC)
+        mine.result = Remembered(result.response, 0.0, asked_at, result.disown)
     except (Interrupted, BudgetExceeded, RunStopped):
         raise  # that is the leader's own affair: those who wait look again
     except NbvisionError as error:
@@ -181,6 +201,21 @@ def _lead(call: "_Call", ask: Ask, mine: _UnderWay) -> Remembered:
         with _lock:
             _under_way.pop(call.key, None)
         mine.is_over.set()
+
+
+def _wait(
+    require_wanted: Callable[[], None],
+    on_wait: Callable[[str], None],
+    is_over: Callable[[], bool],
+    who: str,
+) -> None:
+    """Wait until it is over; each look takes a moment."""
+    has_said = False
+    while not is_over():
+        if not has_said:
+            on_wait(f"{who} is asking the same; waiting for its answer")
+            has_said = True
+        require_wanted()
 
 
 class _Call:
@@ -226,8 +261,41 @@ class _Call:
 
     def ask(self, ask: Ask) -> Remembered:
         """Keep the intent, ask, and keep how it ended."""
-        store = None if self._store is None or self._store.is_read_only else self._store
+        store = self._writable()
         number = None if store is None else store.begin(self.intent, allowances=self._allowances)
+        return self._ask(ask, store, number)
+
+    def ask_alone(self, ask: Ask) -> Remembered | None:
+        """Do as `ask`, unless there is an answer by now; None while another kernel asks."""
+        store = self._writable()
+        if store is None or not self._fingerprint.is_known:
+            return self.kept() or self.ask(ask)
+        # Before the look: an answer that comes after it is another than the newest.
+        newest = store.newest(*self.key)
+        if (kept := self.kept()) is not None:
+            return kept
+        begun = store.begin_alone(self.intent, newest, allowances=self._allowances)
+        if begun is None:
+            return None
+        number, lease = begun
+        try:
+            return self._ask(ask, store, number, lease)
+        finally:
+            lease.release()  # if an interrupt came before it was
+
+    def is_over_elsewhere(self) -> bool:
+        """Whether no other kernel asks this; waits a moment if one does."""
+        if self._store is None or not self._store.is_being_asked(*self.key):
+            return True
+        time.sleep(_LOOK_SECONDS)
+        return False
+
+    def _writable(self) -> Store | None:
+        return None if self._store is None or self._store.is_read_only else self._store
+
+    def _ask(
+        self, ask: Ask, store: Store | None, number: int | None, lease: Lease | None = None
+    ) -> Remembered:
         taking = self._take() if store is None else None
         asked_at, started, waits = datetime.now(UTC), time.monotonic(), [""]
         model_id = self._request.model_id
@@ -235,12 +303,12 @@ class _Call:
             response = require_usable(ask(waits.append))
         except BaseException as error:
             ending = broken_off(error, model_id, time.monotonic() - started, len(waits))
-            _complete(store, number, ending)
+            _complete(store, number, ending, lease)
             _settle(taking, ending)
             raise
         seconds = time.monotonic() - started
         ending = answered(response, model_id, seconds, len(waits))
-        _complete(store, number, ending)
+        _complete(store, number, ending, lease)
         _settle(taking, ending)
         if self._keeping.replies is not None and self._fingerprint.is_known:
             _write(lambda: self._write_to_folder(response, asked_at))
@@ -305,9 +373,9 @@ class _Disowning:
             file.unlink(missing_ok=True)
 
 
-def _complete(store: Store | None, number: int | None, ending: Ending) -> None:
+def _complete(store: Store | None, number: int | None, ending: Ending, lease: Lease | None) -> None:
     if store is not None and number is not None:
-        _write(lambda: store.complete(number, ending))
+        _write(lambda: store.complete(number, ending, lease))
 
 
 def _settle(taking: int | None, ending: Ending) -> None:
@@ -333,7 +401,3 @@ def _missing(intent: Intent) -> NotConnected:
         limit="offline: only stored replies answer",
         cure="run it once without offline=True, and keep the folder of replies",
     )
-
-
-def _not_counted(_: str) -> None:
-    """Count nothing."""

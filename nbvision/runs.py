@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -20,53 +20,18 @@ from nbvision.budget import UNNAMED, Budget, ledger
 from nbvision.errors import RequestError, RunStopped, SpendLimitReached, StoreFailed
 from nbvision.live import LiveText
 from nbvision.markup import bundle, escape, one_line, rich
+from nbvision.run_calls import RunCalls
 from nbvision.store import Allowance, Lease, Taken
 from nbvision.store.notices import notice
 from nbvision.store.values import dollars_in_words
 
-__all__ = ["Run", "RunCalls", "call_in_runs", "open_runs", "run"]
+__all__ = ["Run", "call_in_runs", "open_runs", "run"]
 
 _LONGEST_NAME = 100
 _OVER = "wait inside the with block for its threads and tasks"
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class RunCalls:
-    """How many calls a run has seen, since its block was entered.
-
-    Attributes
-    ----------
-    asked
-        Sent to the service; those under way too.
-    from_store
-        Answered with a stored answer, or with that of an identical call under way.
-    failed
-        How many of those asked brought no usable answer.
-    refused
-        Not sent, since the budget had not enough left or the run was stopped.
-    unpriced
-        How many of those asked have no known price.
-
-    Examples
-    --------
-    >>> print(RunCalls(asked=3, from_store=40, failed=1))
-    3 asked (1 failed), 40 from store
-    """
-
-    asked: int = 0
-    from_store: int = 0
-    failed: int = 0
-    refused: int = 0
-    unpriced: int = 0
-
-    def __str__(self) -> str:
-        failed = f" ({self.failed} failed)" if self.failed else ""
-        words = f"{self.asked} asked{failed}, {self.from_store} from store"
-        words += f", {self.refused} refused" if self.refused else ""
-        return words + (f", {self.unpriced} of unknown price" if self.unpriced else "")
 
 
 class Run(AbstractContextManager["Run"]):
@@ -90,6 +55,7 @@ class Run(AbstractContextManager["Run"]):
         self._allowance = self._paid_from()
         self._lock = threading.Lock()
         self._counted = RunCalls()
+        self._around: tuple[Run, ...] = (self,)
         self._pid = 0
         self._is_over = False
         self._spent: Taken | None = None
@@ -122,6 +88,8 @@ class Run(AbstractContextManager["Run"]):
     def wrap(self, function: Callable[P, Result]) -> Callable[P, Result]:
         """Return a function whose calls belong to this run, whatever thread it runs in.
 
+        They belong to the runs around this one, too.
+
         A thread that was started by hand, or by an executor, knows of no run: give it
         ``run.wrap(work)`` instead of ``work``.
 
@@ -141,7 +109,7 @@ class Run(AbstractContextManager["Run"]):
 
         @wraps(function)
         def within(*args: P.args, **kwargs: P.kwargs) -> Result:
-            token = _here.set((*(one for one in _here.get() if one is not self), self))
+            token = _here.set((*dict.fromkeys((*_here.get(), *self._around)),))
             try:
                 return function(*args, **kwargs)
             finally:
@@ -159,7 +127,8 @@ class Run(AbstractContextManager["Run"]):
             leaving.callback(self._close)
             self._pid = os.getpid()
             self._live = leaving.enter_context(LiveText(_called(self.name)))
-            _here.set((*_here.get(), self))
+            self._around = (*_here.get(), self)
+            _here.set(self._around)
             _open.append(self)
             self._leaving = leaving.pop_all()
         return self

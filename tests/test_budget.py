@@ -337,7 +337,8 @@ def test_threads_never_spend_more_than_there_is(
     assert 3 <= answered <= 0.03 / DOLLARS
     assert budget.spent.dollars == pytest.approx(answered * DOLLARS)
     budget.reset()
-    ledger().close() if where == "in the store" else None
+    if where == "in the store":
+        ledger().close()
 
 
 NOTICE = "budgets are kept in this process's memory only: a restart refills them"

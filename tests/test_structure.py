@@ -23,6 +23,7 @@ ROWS = [
         "matching",
         "platforms",
         "prompts",
+        "run_calls",
         "samples",
         "spellings",
         "spending",

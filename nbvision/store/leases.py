@@ -24,7 +24,7 @@ from sqlite3 import Connection
 from nbvision.errors import StoreFailed
 from nbvision.store.database import IN_MEMORY, Database
 
-__all__ = ["LOOK_SECONDS", "Lease", "Leases", "delete", "nothing"]
+__all__ = ["LOOK_SECONDS", "Lease", "Leases", "delete", "let_go", "nothing"]
 
 LOOK_SECONDS = 0.15
 """Between two looks of one who waits."""
@@ -120,7 +120,7 @@ class Leases:
             with writing() as connection:
                 lease = None if connection is None else self.claim(connection, name)
         except BaseException:
-            _let_go(lease)
+            let_go(lease)
             raise
         return lease
 
@@ -185,7 +185,7 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Let go of a lease; if that cannot be written, it ends by its silence."""
-        if _let_go(lease):
+        if let_go(lease):
             with (
                 suppress(StoreFailed),
                 self._database.writing(patience=_RELEASE_SECONDS) as connection,
@@ -267,7 +267,7 @@ _thread: threading.Thread | None = None
 _is_ending = threading.Event()
 
 
-def _let_go(lease: Lease | None) -> bool:
+def let_go(lease: Lease | None) -> bool:
     """Beat no longer for a lease; whether it was held."""
     with _lock:
         return lease is not None and _held.pop(lease.holder, None) is not None

@@ -63,6 +63,11 @@ _STEPS = (
         allowed INTEGER,
         used_at INTEGER NOT NULL
     ) WITHOUT ROWID;
+    CREATE TABLE leases (
+        name TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        beat INTEGER NOT NULL
+    ) WITHOUT ROWID;
     CREATE TABLE takings (
         budget TEXT NOT NULL,
         number INTEGER NOT NULL,
@@ -70,11 +75,6 @@ _STEPS = (
         PRIMARY KEY (budget, number)
     ) WITHOUT ROWID;
     CREATE INDEX takings_by_number ON takings (number);
-    CREATE TABLE leases (
-        name TEXT PRIMARY KEY,
-        holder TEXT NOT NULL,
-        beat INTEGER NOT NULL
-    ) WITHOUT ROWID;
     """,
 )
 VERSION = len(_STEPS)

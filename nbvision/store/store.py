@@ -1,27 +1,27 @@
 """The store: intent before sending, ending after; answers given again; history and money."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from sqlite3 import Connection
 from typing import Any
 
-from nbvision.errors import StoreFailed
 from nbvision.store import schema
-from nbvision.store.allowances import Allowance, Allowances, settle, take
-from nbvision.store.database import Database
-from nbvision.store.leases import Lease, Leases, nothing
+from nbvision.store.allowances import Allowance, Allowances
+from nbvision.store.database import Database, patiently
+from nbvision.store.entering import (
+    enter_beginning,
+    enter_ending,
+    new_thumbnails,
+    newest_answer,
+)
+from nbvision.store.leases import Lease, Leases, delete, let_go, nothing
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
 from nbvision.store.searching import PAST_COLUMNS, index_words, past_call, search_statement
 from nbvision.store.values import (
     BILLION,
-    billionths,
     from_json,
     microseconds_of,
-    now_microseconds,
-    storable,
-    to_json,
     utc,
 )
 
@@ -130,72 +130,93 @@ class Store:
         StoreFailed
             If it cannot be written; nothing should be sent then.
         """
-        most = billionths(intent.most_dollars)
-        new = [(p.name, p.thumbnail) for p in self._unseen(intent.pictures) if p.thumbnail]
-        thumbnails = [(name, make()) for name, make in new]
+        thumbnails = new_thumbnails(self._database, intent)
         with self._database.writing() as connection:
-            taking = take(connection, allowances, most) if allowances and most != 0 else None
-            row = {
-                "asked_at": now_microseconds(),
-                "name": intent.name,
-                "exact": intent.exact,
-                "sample": intent.sample,
-                "backend": intent.backend,
-                "place": intent.place,
-                "model": intent.model,
-                "parameters": to_json(intent.parameters),
-                "messages": to_json(intent.messages),
-                "prompt": storable(intent.prompt),
-                "most_dollars": most,
-                "taking": taking,
-            }
-            number = _insert(connection, "calls", row)
-            connection.executemany(
-                "INSERT OR IGNORE INTO pictures (name, thumbnail) VALUES (?, ?)", thumbnails
-            )
-            connection.executemany(
-                "INSERT INTO call_pictures (call, position, name, source, fit) "
-                "VALUES (?, ?, ?, ?, ?)",
-                [
-                    (number, position, picture.name, storable(picture.source), to_json(picture.fit))
-                    for position, picture in enumerate(intent.pictures)
-                ],
-            )
-        return number
+            return enter_beginning(connection, intent, thumbnails, allowances)
 
-    def complete(self, number: int, ending: Ending) -> None:
+    def begin_alone(
+        self, intent: Intent, newest: int, *, allowances: Sequence[Allowance] = ()
+    ) -> tuple[int, Lease] | None:
+        """Do as `begin`, unless another kernel asks the same or has been answered meanwhile.
+
+        All in one step, so that of two that ask at once one is told to wait, and takes nothing
+        from its budget.
+
+        Parameters
+        ----------
+        intent, allowances
+            As for `begin`.
+        newest
+            What `newest` said before it was found that no stored answer will do.
+
+        Returns
+        -------
+        The call's number and the lease that `complete` ends; None if there is something to
+        wait for or to look at.
+
+        Raises
+        ------
+        BudgetExceeded, StoreFailed
+            As `begin`.
+        """
+        thumbnails = new_thumbnails(self._database, intent)
+        lease = None
+        try:
+            with self._database.writing() as connection:
+                if newest_answer(connection, intent.exact, intent.sample) == newest:
+                    name = _asking(intent.exact, intent.sample)
+                    lease = self._leases.claim(connection, name)
+                if lease is None:
+                    return None
+                return enter_beginning(connection, intent, thumbnails, allowances), lease
+        except BaseException:
+            let_go(lease)
+            raise
+
+    def newest(self, exact: str, sample: int) -> int:
+        """Return the number of the newest answer to a request, usable or not; 0 for none.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be read.
+        """
+        with self._database.reading() as connection:
+            return patiently(lambda: newest_answer(connection, exact, sample))
+
+    def is_being_asked(self, exact: str, sample: int) -> bool:
+        """Whether a living kernel asks this just now, or nobody can say since the file is locked.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be used.
+        """
+        return not self._leases.is_free(_asking(exact, sample))
+
+    def complete(self, number: int, ending: Ending, lease: Lease | None = None) -> None:
         """Keep how a call ended; what a budget had taken for it becomes what it cost.
+
+        Parameters
+        ----------
+        number, ending
+            Which call, and how.
+        lease
+            What keeps others from asking the same: over in the same step, or, if nothing can
+            be written, by its silence.
 
         Raises
         ------
         StoreFailed
             If it cannot be written.
         """
-        message, text = ending.message, storable(ending.text)
-        dollars = billionths(ending.dollars)
-        row = {
-            "outcome": ending.outcome,
-            "dollars": dollars,
-            "seconds": ending.seconds,
-            "attempts": ending.attempts,
-            "input_tokens": ending.input_tokens,
-            "output_tokens": ending.output_tokens,
-            "cache_read_tokens": ending.cache_read_tokens,
-            "cache_write_tokens": ending.cache_write_tokens,
-            "answered_by": storable(ending.answered_by),
-            "request_id": ending.request_id,
-            "text": text,
-            "message": None if message is None else to_json(message),
-            "error": storable(ending.error),
-        }
-        with self._database.writing() as connection:
-            known = connection.execute(
-                f"UPDATE calls SET {', '.join(f'{column} = ?' for column in row)} "
-                "WHERE number = ? AND outcome = 'unknown' RETURNING taking",
-                (*row.values(), number),
-            ).fetchall()
-            if known and known[0][0] is not None:
-                settle(connection, known[0][0], dollars)
+        try:
+            with self._database.writing() as connection:
+                enter_ending(connection, number, ending)
+                if lease is not None:
+                    delete(connection, lease)
+        finally:
+            let_go(lease)
 
     def find(self, exact: str, name: str = "", *, sample: int = 0) -> Kept | None:
         """Return the newest whole and usable answer to a request; None if there is none.
@@ -370,23 +391,6 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self.path.name!r})"
 
-    def _unseen(self, pictures: Iterable[SentPicture]) -> list[SentPicture]:
-        by_name = {picture.name: picture for picture in pictures}
-        marks = ", ".join("?" * len(by_name))
-        seen = {
-            name
-            for (name,) in self._database.rows(
-                f"SELECT name FROM pictures WHERE name IN ({marks})",
-                tuple(by_name),
-            )
-        }
-        return [picture for name, picture in by_name.items() if name not in seen]
 
-
-def _insert(connection: Connection, table: str, row: Mapping[str, Any]) -> int:
-    marks = ", ".join("?" * len(row))
-    statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"
-    number = connection.execute(statement, tuple(row.values())).lastrowid
-    if number is None:
-        raise StoreFailed("the record of calls gave no number")
-    return number
+def _asking(exact: str, sample: int) -> str:
+    return f"call:{exact}:{sample}"
