@@ -14,7 +14,7 @@ from nbvision.inspection import asked_of
 from nbvision.markup import bundle, plain, rich
 from nbvision.prepared import PreparedImage
 from nbvision.referenced import GivenImage, RemoteImage, UploadedImage
-from nbvision.results import Reply
+from nbvision.results import Reply, stored_in_words
 from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Run, price_in_words
 from nbvision.widgets.messages import Message
 from nbvision.widgets.model_menu import model_choices
@@ -293,6 +293,7 @@ class ConversationPanel(TakesUploads, Asks):
                 "text": plain(turn.reply.text),
                 "model": plain(turn.reply.model),
                 "summary": plain(turn.reply.summary()),
+                "stored": stored_in_words(since) if (since := turn.reply.from_store) else "",
             }
             for turn in said
         ]

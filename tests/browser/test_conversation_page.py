@@ -129,6 +129,7 @@ def test_a_stored_turn_is_said_and_asked_anew_in_its_place(put: Put) -> None:
         stage.until(lambda: "stored, $0.00, from " in "".join(turn.all_inner_texts()))
         again = stage.root.get_by_role("button", name="Ask again", exact=True)
         stage.until(again.is_visible)
+        stage.sees("answered, turn 1; stored, $0.00, from ")
         stage.sees("asks anew: 12 tokens, $")
         assert stage.violations() == []
         again.focus()

@@ -9,6 +9,7 @@ export function conversationView({ channel, root, signal }) {
   const thumbnails = new Map(); // by the picture's number; they come once
   let maxBytes = Infinity;
   let drawn = "[]"; // the turns on show
+  let stored = ""; // since when the last answer is stored, in words
 
   const said = h("ol", { class: "nbv-turns", "aria-label": "Conversation" });
   const asked = h("div", { class: "nbv-turn", hidden: true });
@@ -132,11 +133,13 @@ export function conversationView({ channel, root, signal }) {
     switchOff(undo, isAsking);
     again.show(isAsking ? null : state.again);
     apart.hidden = !(state.run?.state === "stopped" && state.run.text);
+    stored = state.turns.at(-1)?.stored;
     showRun(state.run);
   });
 
   function showRun(run) {
-    answer.show(run, "", `answered, turn ${said.children.length}`);
+    const ended = [`answered, turn ${said.children.length}`, stored];
+    answer.show(run, "", ended.filter(Boolean).join("; "));
     switchOff(go, answer.isAsking());
   }
   channel.on("run", (run) => {
