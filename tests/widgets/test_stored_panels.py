@@ -13,10 +13,17 @@ from widget_comm import heard, say, until
 from wire import EVENTS, SSE, Arrived, Connection, Wire, answer_well, sse, wire
 
 import nbvision as nv
-from nbvision.errors import RequestError
+from nbvision.errors import (
+    RequestError,
+    RunStopped,
+    SpendLimitReached,
+    StoreFailed,
+    Truncated,
+)
 from nbvision.practice import PracticeServer
 from nbvision.results import stored_in_words
 from nbvision.store import Store
+from nbvision.widgets.messages import retry_words
 
 FREE = "stored answer, free"
 SHELVES = [nv.samples.shelf_before, nv.samples.shelf_after]
@@ -268,6 +275,37 @@ def test_each_refusal_says_its_cure_and_what_asking_once_more_means(tmp_path: Pa
             assert cure in run["error"]["cure"]
             assert run["retry"] == "nothing was sent; asking again is not paid twice"
             assert place.arrived == []
+
+
+def test_a_full_disk_is_said_in_the_panel_and_nothing_is_sent(store: Store) -> None:
+    (pages,) = store._database.rows("PRAGMA page_count")[0]
+    store._database.rows(f"PRAGMA max_page_count = {pages}")
+    with asked() as (backend, place):
+        panel = nv.AskPanel(nv.samples.shapes, "long " * 20_000, backend=backend)
+        panel.ask()
+        assert panel.wait(seconds=20) is None
+        run = last(panel)["run"]
+        assert "disk is full" in run["error"]["value"]
+        assert run["error"]["cure"]
+        assert run["retry"].startswith("nothing was sent")
+        assert place.arrived == []
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (RunStopped("stopped"), "nothing was sent"),
+        (SpendLimitReached("no money"), "nothing was billed"),
+        (StoreFailed("the disk is full"), "nothing was sent"),
+        (Truncated("cut"), "it may have been billed"),
+        (ZeroDivisionError("1 / 0"), ""),
+    ],
+)
+def test_what_asking_once_more_means_follows_from_what_was_sent(
+    error: Exception, says: str
+) -> None:
+    assert retry_words(error).startswith(says)
+    assert bool(retry_words(error)) == bool(says)
 
 
 def test_what_may_have_been_billed_says_so() -> None:
