@@ -148,7 +148,7 @@ def export_body(body: Mapping[str, Any], form: Form) -> Export:
     files: dict[str, bytes] = {}
     named = _with_blocks(_plain_data(body), lambda block: _named(block, files))
     write = {"python": _python, "curl": _curl, "boto3": _boto3, "ant": _ant}[form]
-    return _export(_NAMES[form], write(named), files)
+    return Export(_NAMES[form], write(named), MappingProxyType(files))
 
 
 def _plain_data(body: Mapping[str, Any]) -> Any:
