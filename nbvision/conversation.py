@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nbvision.backends import Backend, held_by
-from nbvision.caching import cache_in_words, kept_until
+from nbvision.budget import Budget
+from nbvision.caching import kept_until
 from nbvision.conversation_file import SavedConversation, write_conversation
 from nbvision.conversation_reader import read_conversation
 from nbvision.detections import Detections
@@ -22,13 +23,22 @@ from nbvision.markup import bundle, escape, plain, rich
 from nbvision.preflight import Task
 from nbvision.prepared import side_limit_of
 from nbvision.prompts import BOXES_SCHEMA, POINTS_SCHEMA, Kind, locate_prompt
-from nbvision.referenced import GivenImage, RemoteImage, UploadedImage, frame_of, require_seen
-from nbvision.request import RequestMessage, Thinking, takes_schema
+from nbvision.referenced import GivenImage, RemoteImage, frame_of, require_seen
+from nbvision.request import Thinking, takes_schema
 from nbvision.response import Usage
 from nbvision.results import Cost, Reply
-from nbvision.turns import Turn
+from nbvision.turns import (
+    Turn,
+    chosen_number,
+    cost_of_turns,
+    said_again,
+    turns_in_words,
+    usage_of_turns,
+)
 
 __all__ = ["Conversation", "Turn"]
+
+_STAYS = ("backend", "_lock")
 
 
 class Conversation:
@@ -104,22 +114,13 @@ class Conversation:
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all turns together."""
-        usages = [turn.reply.usage for turn in self._turns]
-        return Usage(
-            sum(usage.input_tokens for usage in usages),
-            sum(usage.output_tokens for usage in usages),
-            sum(usage.cache_read_tokens for usage in usages),
-            sum(usage.cache_write_tokens for usage in usages),
-            sum(usage.thinking_tokens for usage in usages),
-        )
+        """Tokens of all turns together; of stored answers those they had when asked for."""
+        return usage_of_turns(self._turns)
 
     @property
     def cost(self) -> Cost:
-        """US dollars of all turns together; not known if one is not."""
-        costs = [turn.reply.cost for turn in self._turns]
-        saved = _sum_if_known([cost.saved for cost in costs])
-        return Cost(_sum_if_known([cost.dollars for cost in costs]), saved=saved)
+        """US dollars of all turns together; not known if one is not. Stored ones cost nothing."""
+        return cost_of_turns(self._turns)
 
     def ask(
         self,
@@ -129,8 +130,15 @@ class Conversation:
         thinking: Thinking | None = None,
         backend: Backend | None = None,
         on_text: Callable[[str], None] | None = None,
+        refresh: bool = False,
+        sample: int = 0,
+        budget: float | Budget | None = None,
     ) -> Reply:
         """Say something, with new pictures if there are any, and return the answer.
+
+        A conversation that is run again from the top is answered from what is stored, turn by
+        turn. A turn that differs is asked anew, and so are those after it: what a turn is
+        answered to is all that was said before.
 
         Parameters
         ----------
@@ -138,7 +146,7 @@ class Conversation:
             The words.
         *images
             Each anything `describe` takes, or a list of such.
-        schema, thinking, on_text
+        schema, thinking, on_text, refresh, sample, budget
             As in `nbvision.ask`, for this turn.
         backend
             Who answers this turn, if it is not who answers the others.
@@ -154,7 +162,7 @@ class Conversation:
             If nobody answered, or not usably. The conversation stays as it was.
         """
         found = [picture for image in images for picture in as_list(image)]
-        how = self._how(backend, on_text, thinking)
+        how = self._how(backend, on_text, thinking, refresh=refresh, sample=sample, budget=budget)
         is_sent = takes_schema(how.model, how.backend.platform)
         form = None if schema is None else answer_form(schema, is_sent=is_sent)
         with self._alone():
@@ -175,6 +183,9 @@ class Conversation:
         thinking: Thinking | None = None,
         backend: Backend | None = None,
         on_text: Callable[[str], None] | None = None,
+        refresh: bool = False,
+        sample: int = 0,
+        budget: float | Budget | None = None,
     ) -> Detections:
         """Find things in a picture of this conversation, or in a new one.
 
@@ -188,7 +199,7 @@ class Conversation:
             Otherwise which one, counted from 1 as the labels are; by default the last.
         kind
             ``"boxes"`` or ``"points"``, as in `nbvision.locate`.
-        thinking, backend, on_text
+        thinking, backend, on_text, refresh, sample, budget
             As in `ask`.
 
         Raises
@@ -210,14 +221,10 @@ class Conversation:
             new = [] if image is None else [given_image(image)]
             sources: list[GivenImage] = [sent for turn in self._turns for sent in turn.images]
             sources += new
-            number = len(sources) if image_number is None else image_number
-            if type(number) is not int or not 1 <= number <= len(sources):
-                raise RequestError(
-                    f"image_number={image_number!r} of {len(sources)} pictures"[:200],
-                    limit=f"1 to {len(sources)}" if sources else "a conversation with pictures",
-                    cure='give the picture: chat.locate("every window", image)',
-                )
-            how = self._how(backend, on_text, thinking)
+            number = chosen_number(image_number, len(sources))
+            how = self._how(
+                backend, on_text, thinking, refresh=refresh, sample=sample, budget=budget
+            )
             schema_is_sent = takes_schema(how.model, how.backend.platform)
             asked = require_seen(sources[number - 1])
             frame = frame_of(asked, how.model.tier, side_limit_of(len(sources)))
@@ -227,6 +234,48 @@ class Conversation:
             form = BOXES_SCHEMA if kind == "boxes" else POINTS_SCHEMA
             reply = self._turn(words, new, "locate", how, form if schema_is_sent else None)
         return found_in(reply, reply.request.images[number - 1])
+
+    def ask_again(
+        self,
+        *,
+        backend: Backend | None = None,
+        on_text: Callable[[str], None] | None = None,
+        budget: float | Budget | None = None,
+    ) -> Reply:
+        """Ask the last turn anew, even if there is a stored answer, and return the new one.
+
+        It takes the place of the old one, which stays if nobody answers. The form of the answer
+        is asked for again, but the answer is not read by it: ``parsed`` is None.
+
+        Parameters
+        ----------
+        backend, on_text, budget
+            As in `ask`.
+
+        Raises
+        ------
+        RequestError
+            If nothing has been said, or another turn is under way.
+        ImageError, BackendError, AnswerError
+            As in `ask`.
+
+        Examples
+        --------
+        >>> import nbvision as nv
+        >>> chat = Conversation(backend=nv.connect("practice", words_per_second=None))
+        >>> reply = chat.ask("What is this?", nv.samples.shapes)
+        >>> again = chat.ask_again()
+        >>> len(chat.turns), again.from_store
+        (1, None)
+        """
+        with self._alone():
+            if not self._turns:
+                raise RequestError("nothing has been said yet", cure="ask something first")
+            *before, last = self._turns
+            request = last.reply.request
+            how = self._how(backend, on_text, request.thinking, refresh=True, budget=budget)
+            words, images = last.prompt, list(last.images)
+            return self._turn(words, images, "ask", how, request.schema, tuple(before))
 
     def fork(self) -> "Conversation":
         """Return a conversation that goes on from here by itself; this one is not touched.
@@ -241,15 +290,8 @@ class Conversation:
         >>> len(chat.turns), len(other.turns)
         (1, 2)
         """
-        made = Conversation(
-            self.system,
-            model=self.model,
-            max_tokens=self.max_tokens,
-            effort=self.effort,
-            backend=self.backend,
-            cache=self.cache,
-        )
-        made._turns = self._turns
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), _lock=threading.Lock())
         return made
 
     def save(self, path: str | Path) -> Path:
@@ -314,25 +356,33 @@ class Conversation:
         backend: Backend | None,
         on_text: Callable[[str], None] | None,
         thinking: Thinking | None,
+        **options: Any,
     ) -> How:
-        asked, effort = backend or self.backend, self.effort
-        return How.of(asked, self.model, self.system, self.max_tokens, effort, on_text, thinking)
+        asked, words = backend or self.backend, (self.system, self.max_tokens, self.effort)
+        return How.of(asked, self.model, *words, on_text, thinking, **options)
 
-    def _turn(
+    def _turn(  # noqa: PLR0917 - as they are handed on to the exchange
         self,
         prompt: str,
         images: list[Any],
         task: Task,
         how: How,
         schema: dict[str, Any] | None = None,
+        before: tuple[Turn, ...] | None = None,
     ) -> Reply:
-        """Say something and record the turn when it is whole; under the lock."""
-        count = len(self.images)
-        earlier = [turn.reply.request for turn in self._turns]
+        """Say something after those turns, all of them by default; under the lock.
+
+        The turn is recorded when it is whole.
+        """
+        before = self._turns if before is None else before
+        count = sum(len(turn.images) for turn in before)
+        earlier = [turn.reply.request for turn in before]
         kept = partial(kept_until, earlier=earlier) if self.cache else None
-        reply = exchange(images, prompt, task, how, schema, self._said(how), kept)
+        takes = how.backend.platform.source_types
+        said = said_again(before, held_by(how.backend) if "file" in takes else "")
+        reply = exchange(images, prompt, task, how, schema, said, kept)
         turn = Turn(prompt, reply.request.images[count:], count + 1, reply)
-        self._turns = (*self._turns, turn)
+        self._turns = (*before, turn)
         return reply
 
     def undo(self) -> Turn:
@@ -350,6 +400,19 @@ class Conversation:
             self._turns = tuple(kept)
             return last
 
+    def __copy__(self) -> "Conversation":
+        return self.fork()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Conversation":
+        return self.fork()  # turns do not change, and a backend is who answers, not a value
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what travels: not who answers, which holds a key."""
+        return {name: value for name, value in vars(self).items() if name not in _STAYS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, backend=None, _lock=threading.Lock())
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Refuse what cannot be done while a turn is under way."""
@@ -362,43 +425,16 @@ class Conversation:
         finally:
             self._lock.release()
 
-    def _said(self, how: How) -> tuple[RequestMessage, ...]:
-        """Return all turns as they are sent again.
-
-        A file that cannot be named there, or not any more, goes as the bytes it holds.
-        """
-        if not self._turns:
-            return ()
-        last, takes = self._turns[-1].reply, how.backend.platform.source_types
-        here = held_by(how.backend) if "file" in takes else ""
-        said = (
-            RequestMessage(
-                message.role,
-                tuple(
-                    block.carried()
-                    if isinstance(block, UploadedImage) and not block.can_be_named(here)
-                    else block
-                    for block in message.blocks
-                ),
-            )
-            for message in last.request.messages
-        )
-        return (*said, RequestMessage("assistant", (last.text,)))
-
     def in_words(self) -> str:
         """Return the conversation as text."""
         return "\n".join([*(f"{turn.in_words()}\n" for turn in self._turns), self.summary()])
 
     def summary(self) -> str:
-        """Return one line: how many turns and pictures, tokens, how much, and what that saved."""
-        usage, cost = self.usage, self.cost
-        counts = {"turn": len(self._turns), "image": len(self.images)}
-        said = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in counts.items())
-        cache = cache_in_words(usage, cost.saved)
-        return (
-            f"{said} · {usage.total_input_tokens:,} tokens in, {usage.output_tokens:,} out · "
-            f"{cost}{cache and ' · '}{cache}"
-        )
+        """Return one line: turns, pictures, tokens, how much and what the cache saved of it.
+
+        Stored turns are told apart: their tokens were paid when they were asked for.
+        """
+        return turns_in_words(self._turns)
 
     def __repr__(self) -> str:
         return f"Conversation({self.summary()})"
@@ -407,8 +443,3 @@ class Conversation:
         turns = "".join(turn.to_html() for turn in self._turns)
         summary = f'<div style="opacity:.75"><small>{escape(self.summary())}</small></div>'
         return bundle(plain(self.in_words()), markup=rich(turns + summary))
-
-
-def _sum_if_known(amounts: list[float | None]) -> float | None:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if len(known) == len(amounts) else None

@@ -17,6 +17,7 @@ from nbvision.findings import Findings
 from nbvision.markup import plain
 from nbvision.prepared import PreparedImage
 from nbvision.referenced import RemoteImage, SentImage, UploadedImage
+from nbvision.results import Reply
 from nbvision.sent_frame import SentFrame
 from nbvision.turns import Turn
 from nbvision.writing import put_in_place
@@ -119,6 +120,11 @@ def _as_json(saved: SavedConversation) -> bytes:
     )
 
 
+def _stored_as_json(reply: Reply) -> dict[str, str]:
+    """Return since when an answer is stored, if it is: of one that was asked there is no word."""
+    return {} if reply.from_store is None else {"from_store": reply.from_store.isoformat()}
+
+
 def _turn_as_json(turn: Turn, pictures: dict[str, dict[str, str]]) -> dict[str, Any]:
     reply, request = turn.reply, turn.reply.request
     return {
@@ -146,6 +152,7 @@ def _turn_as_json(turn: Turn, pictures: dict[str, dict[str, str]]) -> dict[str, 
             "findings": _findings_as_json(reply.findings),
             "request_id": reply.response.request_id,
             "message": reply.raw,
+            **_stored_as_json(reply),
         },
     }
 

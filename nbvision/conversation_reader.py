@@ -50,6 +50,7 @@ _LARGEST_EDGE, _MOST_PATCHES = 8_000, 20_000  # of a tier: four times the larges
 _MOST_PICTURES = 1_000  # all are sent with each turn, and no model takes as many
 _KINDS = {"PNG": "image/png", "JPEG": "image/jpeg"}
 _FARTHEST_CROP = 10**6
+_FIRST_YEAR, _LAST_YEAR = 2020, 9000  # of an answer; the last ones cannot be said everywhere
 _LEVELS = ("info", "warn", "error")
 
 
@@ -207,7 +208,8 @@ def _request(asked: Fields, messages: tuple[RequestMessage, ...]) -> Request:
 
 def _reply(fields: Fields, request: Request) -> Reply:
     money = ("dollars", "price_note", "saved_dollars")
-    fields.require_only("backend", "seconds", *money, "findings", "request_id", "message")
+    known = ("backend", "seconds", *money, "findings", "request_id", "message")
+    fields.require_only(*known, "from_store")
     message, request_id = fields.mapping("message"), fields.text_or_none("request_id")
     with _at(fields.place_of("message")):
         response = require_usable(parse_response(message, request_id))
@@ -222,7 +224,17 @@ def _reply(fields: Fields, request: Request) -> Reply:
         ),
         findings=_findings(fields, "findings"),
         seconds=fields.number("seconds"),
+        from_store=_stored_since(fields) if "from_store" in fields else None,
     )
+
+
+def _stored_since(fields: Fields) -> datetime | None:
+    moment = _moment(fields, "from_store")
+    if moment is not None and not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise RequestError(f"{fields.place_of('from_store')} is in the year {moment.year}")
+    if moment is not None and fields.number_or_none("dollars") != 0:
+        raise RequestError(f"{fields.place_of('dollars')} of a stored answer is not 0")
+    return moment
 
 
 def _image(fields: Fields, pictures: dict[str, Encoded]) -> SentImage:

@@ -25,7 +25,7 @@ from nbvision.markup import bundle, escape, figure, image_tag, one_line, page, r
 from nbvision.referenced import SentImage
 from nbvision.request import Request
 from nbvision.response import Usage
-from nbvision.results import Cost, Reply, asked, footer, thoughts
+from nbvision.results import Cost, Reply, asked, footer, stored_in_words, thoughts
 from nbvision.tables import coco_annotations, rows_of_places
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Detections:
 
     @property
     def usage(self) -> Usage:
-        """Tokens in and out."""
+        """Tokens in and out; of a stored answer those it had when it was asked for."""
         return self.reply.usage
 
     @property
@@ -268,7 +268,7 @@ class Detections:
         return "\n".join(lines) or "nothing found"
 
     def __repr__(self) -> str:
-        return f"Detections({self._count()} in {self.image!r})"
+        return f"Detections({self._count()} in {self.image!r}{self._stored()})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         words = self.in_words()
@@ -283,7 +283,11 @@ class Detections:
     def _alt(self) -> str:
         words = self.in_words().replace("\n", "; ")
         space = "".join(f", {words}" for words in self._space())
-        return f"{self._name()} with {self._count()}{space}: {words}"[:1000]
+        return f"{self._name()} with {self._count()}{space}{self._stored()}: {words}"[:1000]
+
+    def _stored(self) -> str:
+        moment = self.reply.from_store
+        return "" if moment is None else f", {stored_in_words(moment)}"
 
     def _is_cropped(self) -> bool:
         return self.image.size != self.image.full_size

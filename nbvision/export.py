@@ -87,6 +87,10 @@ class Export:
             ) from None
         return place / self.name
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A view of a dictionary is neither pickled nor copied; what it shows is.
+        return _export, (self.name, self.text, dict(self.files))
+
     def __str__(self) -> str:
         return self.text
 
@@ -106,6 +110,10 @@ class Export:
             f'<pre style="white-space:pre-wrap"><code>{escape(shown)}</code></pre>'
         )
         return bundle(f"{beside}\n\n{shown}", markup=markup)
+
+
+def _export(name: str, text: str, files: Mapping[str, bytes]) -> Export:
+    return Export(name, text, MappingProxyType(dict(files)))
 
 
 def export_body(body: Mapping[str, Any], form: Form) -> Export:

@@ -6,16 +6,39 @@ Outside a notebook nothing is shown: a script prints what it wants of the result
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
 from nbvision.markup import bundle, escape, rich
 
-__all__ = ["LiveText"]
+__all__ = ["LiveText", "waits_told_to"]
 
 _SHOWN_CHARACTERS = 2000  # a message stays small however long the answer grows
 _SECONDS_BETWEEN = 0.05  # 20 messages a second: smooth to read, light for the browser
 _PATIENCE_SECONDS = 0.3  # an answer quicker than this needs no progress
+
+
+_listener: ContextVar[Callable[[str], None] | None] = ContextVar("nbvision_waits", default=None)
+
+
+@contextmanager
+def waits_told_to(listener: Callable[[str], None]) -> Iterator[None]:
+    """Tell a listener what is waited for in this block: a widget has a line of its own for it.
+
+    Examples
+    --------
+    >>> with waits_told_to(print):
+    ...     LiveText("claude-haiku-4-5").note("asked, waiting for the first word")
+    asked, waiting for the first word
+    """
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 class LiveText:
@@ -43,6 +66,12 @@ class LiveText:
 
     def note(self, words: str) -> None:
         """Show a line about the wait itself: what is done meanwhile, or a retry."""
+        listener = _listener.get()
+        if listener is not None:
+            listener(words)
+        self._note(words)
+
+    def _note(self, words: str) -> None:
         if self._is_notebook:
             self._show(_words(f"{self._who}: {words}", self._text))
 
@@ -51,7 +80,7 @@ class LiveText:
         now = time.monotonic()
         if now - self._started >= _PATIENCE_SECONDS and now - self._shown_at >= _SECONDS_BETWEEN:
             self._shown_at = now
-            self.note(words)
+            self._note(words)
 
     def __exit__(
         self,

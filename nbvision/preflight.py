@@ -39,6 +39,7 @@ _TINY_SIDE = 200
 _LARGEST_SIDE = 8000
 _LITTLE_LEFT = 0.25  # of the pixels: below it small things are likely to be gone
 _ORDER = ("error", "warn", "info")
+_SOON = 5  # pictures more, at which it is time to say what they will not be sent with
 # An error stops a call, so it takes a limit that is known; a guessed one only warns.
 _LEVEL: dict[bool, Level] = {True: "error", False: "warn"}
 # Prepared photographs come to about a third of a byte a pixel, in base64.
@@ -93,6 +94,7 @@ def check_images(
         *of_words(f"{system}", f"{prompt}"),
         *_of_tokens(images, model, f"{system}\n{prompt}", max_tokens),
         *_of_model(model),
+        *(_of_growth(images, model.tier) if earlier else ()),
     ]
     for number, image in enumerate(images, start=1):
         if not isinstance(image, RemoteImage):
@@ -144,6 +146,20 @@ def _of_request(
         cure = f"{upload}send fewer pictures at once: finding.fix() returns them in groups"
         groups = partial(_in_groups, images[earlier:], max(1, int(count * allowed / expected)))
         yield Finding("request-size", "warn", value, limit, cure, None, groups)
+
+
+def _of_growth(images: Images, tier: Tier) -> Iterator[Finding]:
+    """Warn of a conversation that is about to have more pictures than its large ones allow."""
+    limit = side_limit_of(len(images) + _SOON)
+    if limit is None or side_limit_of(len(images)) is not None:
+        return
+    seen = (image for image in images if not isinstance(image, RemoteImage))
+    large = sum(frame_of(image, tier).long_edge > limit for image in seen)
+    if large:
+        value = f"picture {len(images)} of a conversation, {large} of them above {limit} px a side"
+        cure = "begin a new conversation before the 21st: pictures that were sent stay as they are"
+        among = f"{limit} px a side among more than 20 images, earlier turns included"
+        yield Finding("many-images-soon", "warn", value, among, cure)
 
 
 def _expected_bytes(images: Images, tier: Tier) -> float:

@@ -6,7 +6,7 @@ display classes of IPython never, which would open a file or an address of that 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,16 @@ from nbvision.referenced import RemoteImage, SentImage
 from nbvision.request import Request
 from nbvision.response import Citation, Response, Usage
 
-__all__ = ["Cost", "Reply", "asked", "footer", "sent_pictures", "thoughts"]
+__all__ = [
+    "Cost",
+    "Reply",
+    "asked",
+    "footer",
+    "sent_pictures",
+    "stored_in_words",
+    "thoughts",
+    "tokens_then",
+]
 
 _THUMBNAIL = 240
 _NARROWEST_CAPTION = 120
@@ -42,7 +51,8 @@ class Cost:
     note
         What else a reader should know of the price.
     saved
-        What it would have been more without the cache; less than 0 if less.
+        What it would have been more without the service's cache; less than 0 if less. What a
+        stored answer saves is not in it: nothing was asked.
 
     Examples
     --------
@@ -115,7 +125,7 @@ class Reply:
 
     @property
     def usage(self) -> Usage:
-        """Tokens in and out."""
+        """Tokens in and out; of a stored answer those it had when it was asked for."""
         return self.response.usage
 
     @property
@@ -146,21 +156,22 @@ class Reply:
     def summary(self) -> str:
         """Return one line: who, how many tokens, how much, how long.
 
-        Practice answers say that they are.
+        Practice answers say that they are, and stored ones when they were asked for: what those
+        were made of was paid then.
         """
-        usage = self.usage
         who = self.model if self.backend in self.model else f"{self.model} ({self.backend})"
         said = "practice answer, not a language model's · " if self.backend == "practice" else ""
-        return (
-            f"{said}{plain(who)} · {usage.total_input_tokens:,} tokens in, "
-            f"{usage.output_tokens:,} out · {self._paid()}"
-        )
+        return f"{said}{plain(who)} · {self._paid()}"
 
     def _paid(self) -> str:
+        usage = self.usage
         if self.from_store is not None:
-            return f"stored, $0.00, from {self.from_store:%Y-%m-%d}"
-        cache = cache_in_words(self.usage, self.cost.saved)
-        return f"{self.cost}{cache and ' · '}{cache} · {self.seconds:.1f} s"
+            return f"{stored_in_words(self.from_store)} · {tokens_then(usage)}"
+        cache = cache_in_words(usage, self.cost.saved)
+        return (
+            f"{usage.total_input_tokens:,} tokens in, {usage.output_tokens:,} out · "
+            f"{self.cost}{cache and ' · '}{cache} · {self.seconds:.1f} s"
+        )
 
     def export(self, form: Form = "python", folder: str | Path | None = None) -> Export:
         """Return code that asks this again without nbvision; see `Request.export`.
@@ -224,6 +235,43 @@ def _in_words(image: SentImage) -> str:
     if isinstance(image, RemoteImage):
         return image.source
     return f"{image.source.source}, {image.fit.original} px"
+
+
+def stored_in_words(*moments: datetime) -> str:
+    """Return what every display says of stored answers: that they are, at no cost, and since when.
+
+    The day is that of the reader's own clock. A reply in a folder beside a notebook keeps only
+    its day, as midnight in UTC: that day is said to every reader alike.
+
+    Parameters
+    ----------
+    *moments
+        When they were asked for; one or more.
+
+    Examples
+    --------
+    >>> stored_in_words(datetime(2026, 11, 20, tzinfo=UTC))
+    'stored, $0.00, from 2026-11-20'
+    """
+    days = sorted({_day_of(moment) for moment in moments})
+    later = f" to {days[-1]}" if len(days) > 1 else ""
+    return f"stored, $0.00, from {days[0]}{later}"
+
+
+def _day_of(moment: datetime) -> str:
+    is_day = moment.astimezone(UTC).time() == time()
+    return f"{moment.astimezone(UTC) if is_day else moment.astimezone():%Y-%m-%d}"
+
+
+def tokens_then(usage: Usage) -> str:
+    """Return how many tokens a stored answer had, so that they do not look as if paid now.
+
+    Examples
+    --------
+    >>> tokens_then(Usage(1200, 40))
+    '1,200 tokens in, 40 out then'
+    """
+    return f"{usage.total_input_tokens:,} tokens in, {usage.output_tokens:,} out then"
 
 
 def sent_pictures(named: Iterable[tuple[str, SentImage]], long_edge: int) -> rich:

@@ -84,7 +84,7 @@ def test_the_same_call_again_sends_nothing_and_says_so(store: Store, name: str) 
     assert again.from_store is not None
     assert again.cost.dollars == 0
     assert again.usage == first.usage
-    day = f"stored, $0.00, from {datetime.now(UTC):%Y-%m-%d}"
+    day = f"stored, $0.00, from {datetime.now(UTC).astimezone():%Y-%m-%d}"
     shown = again._repr_mimebundle_()
     for words in (again.summary(), repr(again), shown["text/plain"], shown["text/html"]):
         assert day in words

@@ -2,30 +2,40 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal
 
 from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Unicode, observe, validate
 
-from nbvision.backends import Backend
+from nbvision.backends import Backend, connected
 from nbvision.box_reader import read_boxes
 from nbvision.calls import compare, describe, locate
 from nbvision.detections import Detections
 from nbvision.draw import LARGEST_SHOWN
 from nbvision.errors import NbvisionError, RequestError, UnreadableAnswer
-from nbvision.estimating import EstimateRow
 from nbvision.geometry import Box, Fit
 from nbvision.given import as_list, seen_image
 from nbvision.images import SourceImage
 from nbvision.inspection import asked_of, check, estimate
-from nbvision.markup import bundle, escape, plain, rich
+from nbvision.markup import bundle, plain
+from nbvision.prepared import PreparedImage
 from nbvision.prompts import COMPARE, DESCRIBE, locate_prompt
 from nbvision.request import takes_schema
-from nbvision.results import Reply
-from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Question, Run
+from nbvision.results import Reply, stored_in_words
+from nbvision.widgets.asking import (
+    LONGEST_ID,
+    LONGEST_PROMPT,
+    Asks,
+    Question,
+    Run,
+    price_in_words,
+    still_of,
+)
 from nbvision.widgets.messages import Message
 from nbvision.widgets.model_menu import model_choices
-from nbvision.widgets.panel import Panel, Still, front_end
+from nbvision.widgets.panel import Panel, Still, front_end, weakly
+from nbvision.widgets.stored_look import Form, Key, StoredLook
 
 __all__ = ["AskPanel"]
 
@@ -107,6 +117,8 @@ class AskPanel(Asks):
         self._is_taking = False
         self._unobserve: Callable[[], None] = lambda: None
         self._take_followed: Callable[[], None] = lambda: None
+        self._asked_key: Key | None = None  # of the form that the answer on show is to
+        self._look = StoredLook(weakly(self._look_once), weakly(self._stored_found))
         super().__init__(
             inside=inside,
             task=task,
@@ -123,11 +135,17 @@ class AskPanel(Asks):
 
     # -- the plain side ----------------------------------------------------------------------
 
-    def ask(self) -> None:
-        """Ask, in the background; a question under way goes on instead of a second one."""
+    def ask(self, *, refresh: bool = False) -> None:
+        """Ask, in the background; a question under way goes on instead of a second one.
+
+        Parameters
+        ----------
+        refresh
+            Ask anew even if there is a stored answer; both are kept.
+        """
         with self._lock:
             if not self._is_asking:
-                self._start(self._question(), self._backend)
+                self._start(self._question(refresh=refresh), self._backend)
 
     def wait(self, seconds: float | None = None) -> Reply | Detections | None:
         """Wait for the question under way, and return `result`.
@@ -149,6 +167,9 @@ class AskPanel(Asks):
     def _on_ask(self, message: Message) -> None:
         self._take_settings(message)
         self.ask()
+
+    def _on_ask_again(self, _: Message) -> None:
+        self.ask(refresh=True)
 
     def _on_hello(self, message: Message) -> None:
         super()._on_hello(message)
@@ -178,7 +199,7 @@ class AskPanel(Asks):
     def _place(self) -> tuple[str, Any, Any]:
         return asked_of(self.model, self._backend)
 
-    def _question(self) -> Question:
+    def _question(self, *, refresh: bool) -> Question:
         """Return the call that the form stands for, as it stands now."""
         prompt, task = self.prompt.strip(), self.task
         options: dict[str, Any] = {
@@ -186,6 +207,7 @@ class AskPanel(Asks):
             "system": self.system.strip() or None,
             "max_tokens": self.max_tokens,
             "effort": self.effort or None,
+            "refresh": refresh,
         }
         call: Any = {"describe": describe, "compare": compare, "locate": locate}[task]
         words = prompt if task == "locate" else prompt or None
@@ -194,6 +216,7 @@ class AskPanel(Asks):
             self._take_followed()  # may wait for pictures that are being opened
             if not self.images:
                 raise RequestError("no picture", limit="one or more", cure="choose a picture first")
+            self._asked_key = self._form().key
             return call(list(self.images), words, **options, backend=backend, on_text=on_text)
 
         return ask
@@ -211,18 +234,21 @@ class AskPanel(Asks):
     def _run_ended(self, run: Run) -> None:
         if run.state == "done":
             self.results.append(run.result)
+            sent = run.result.request
+            self._look.learn(sent.images, sent.platform, len(sent.images))
+            self._look.keep_only(self.images)
 
     def _run_task(self) -> str:
         return str(self.task)
 
     def _ended_still(self, run: Run) -> Still | None:
         # What failed without a word stands in the widget alone.
-        return _still_of(run) if run.result is not None or run.text else None
+        return still_of(run) if run.result is not None or run.text else None
 
     # -- showing -----------------------------------------------------------------------------
 
     def _state(self) -> tuple[dict[str, Any], list[bytes]]:
-        asked = self._place()[0]
+        asked, reckoned = self._place()[0], self._reckoned()
         state = {
             "task": self.task,
             "prompt": self.prompt,
@@ -233,19 +259,20 @@ class AskPanel(Asks):
             "models": model_choices(asked, self._backend),
             "answerer": self._answerer(self._backend),
             "defaults": {"describe": DESCRIBE, "compare": COMPARE, "locate": "every window"},
-            "estimate": self._reckoned(),
+            "estimate": reckoned,
             "run": self._run.fields() if self._run is not None else None,
             "boxes": self._boxes(),
             "summary": self._summary(),
             "spoken": self._spoken(),
             "is_below": self._is_below,
+            "again": self._again(reckoned["price"]),
         }
         return state, []
 
     def _reckoned(self) -> dict[str, Any]:
         """Return what the question would cost, and what is worth knowing; nothing is sent."""
         if not self.images:
-            return {"words": "choose a picture", "notes": []}
+            return {"words": "choose a picture", "price": "", "notes": []}
         model = self._place()[0]
         words = self._words()
         text = f"{self.system}\n{words}" if self.system else words
@@ -255,25 +282,65 @@ class AskPanel(Asks):
                 self.images, model=model, backend=self._backend, prompt=text, task=self.task
             )
         except NbvisionError as error:
-            return {"words": str(error.value), "notes": []}
+            return {"words": str(error.value), "price": "", "notes": []}
         found = [str(note) for note in (*notes.errors, *notes.warnings)][:_MOST_NOTES]
         if self.task == "locate" and len(self.images) > 1:
             found.insert(0, "! locate takes one picture at a time: choose one")
         if self.task == "compare" and len(self.images) < 2:  # noqa: PLR2004 - comparing takes two
             found.insert(0, "! compare takes two pictures or more: choose another")
         tokens = f"about {row.visual_tokens + row.text_tokens:,} tokens"
+        price = f"{tokens}, {price_in_words(row)}"
+        since = self._look.since(self._form())
         return {
-            "words": f"{tokens}, {_price(row)}",
+            "words": price if since is None else "stored answer, free",
+            "price": price,
             "notes": [plain(note) for note in found],
         }
 
+    def _form(self) -> Form:
+        asked, model, platform = self._place()
+        return Form(
+            images=tuple(self.images),
+            words=self._words(),
+            system=self.system.strip() or None,
+            task=self.task,
+            asked=asked,
+            model=model,
+            platform=platform,
+            effort=self.effort or None,
+            max_tokens=self.max_tokens,
+            backend=self._backend or connected(),
+        )
+
+    def _look_once(self, look: Callable[[], object]) -> None:
+        self._in_background_once("stored", look)
+
+    def _stored_found(self, key: Key, moment: datetime | None) -> None:
+        with self._lock:
+            if self._look.is_news(key, moment) and not self._is_closed:
+                self._post_state()
+
+    def _take_frame(self, frame: PreparedImage) -> None:
+        """Take a picture as it would be sent, which somebody else has prepared."""
+        with self._lock:
+            self._look.learn([frame], self._place()[2], 1)
+            self._look.keep_only(self.images)
+            self._post_state()
+
+    def _again(self, price: str) -> str | None:
+        """Return what it costs to ask anew, if the answer on show is this form's stored one."""
+        if self._stored is None or not self.images or self._asked_key != self._form().key:
+            return None
+        return f"asks anew: {price}"
+
     def _words(self) -> str:
         """Return the words that would be sent."""
+        prompt = self.prompt.strip()
         if self.task != "locate":
-            return self.prompt or {"compare": COMPARE}.get(self.task, DESCRIBE)
+            return prompt or {"compare": COMPARE}.get(self.task, DESCRIBE)
         _, model, platform = self._place()
         frame = Fit.of(self.images[0].size, model.tier).resized
-        return locate_prompt(self.prompt, *frame, schema_is_sent=takes_schema(model, platform))
+        return locate_prompt(prompt, *frame, schema_is_sent=takes_schema(model, platform))
 
     @property
     def _answer(self) -> Reply | Detections | None:
@@ -281,16 +348,25 @@ class AskPanel(Asks):
         found: Reply | Detections | None = self._run.result if self._run is not None else None
         return found
 
-    def _summary(self) -> str:
+    @property
+    def _reply(self) -> Reply | None:
         found = self._answer
-        if found is None:
-            return ""
-        return plain((found.reply if isinstance(found, Detections) else found).summary())
+        return found.reply if isinstance(found, Detections) else found
+
+    @property
+    def _stored(self) -> datetime | None:
+        """When the answer on show was asked for, if it came from what is stored."""
+        return None if self._reply is None else self._reply.from_store
+
+    def _summary(self) -> str:
+        return "" if self._reply is None else plain(self._reply.summary())
 
     def _spoken(self) -> str:
         """Return what a screen reader says when the answer is whole."""
         found = self._answer
         what = f"{len(found)} found" if isinstance(found, Detections) else "answered"
+        if self._stored is not None:
+            what = f"{what}; {stored_in_words(self._stored)}"
         return f"{what}; the answer stands below" if self._is_below else what
 
     def _boxes(self) -> list[list[Any]]:
@@ -314,7 +390,7 @@ class AskPanel(Asks):
 
     def _still(self) -> Still:
         if self._run is not None and not self._run.is_under_way:
-            return _still_of(self._run)
+            return still_of(self._run)
         return bundle(self._in_words())
 
     def _in_words(self) -> str:
@@ -367,27 +443,6 @@ class AskPanel(Asks):
         take()
 
 
-def _price(row: EstimateRow) -> str:
-    more = row.dollars_per_1000_output_tokens
-    if row.dollars == 0:
-        return "free"
-    answer = "" if more is None else f", and ${more:.4f} for each 1,000 tokens of the answer"
-    return f"{row.dollars_in_words} to send{answer}"
-
-
 def _row(box: Box) -> list[Any]:
     """Return a box as the browser draws it: four edges in original pixels, and a label."""
     return [*box.xyxy, box.label]
-
-
-def _still_of(run: Run) -> Still:
-    if run.result is not None:
-        shown: Still = run.result._repr_mimebundle_()
-        return shown
-    error = run.error or {"value": run.note, "limit": "", "cure": "ask again"}
-    words = f"{error['value']} → {error['cure']}" if error["cure"] else error["value"]
-    markup = rich(
-        f'<div style="white-space:pre-wrap">{escape(run.text)}</div>'
-        f"<div><small>{escape(words)}</small></div>"
-    )
-    return bundle(f"{run.text}\n\n{words}", markup=markup)

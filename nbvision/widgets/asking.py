@@ -13,25 +13,17 @@ from typing import Any, Literal
 
 from traitlets import Any as AnyTrait
 
-from nbvision.backends import (
-    Answer,
-    Backend,
-    EventStream,
-    OnWait,
-    Shelf,
-    StopSignal,
-    connected,
-    current,
-)
+from nbvision.backends import Backend, StopSignal, connected, current
 from nbvision.backends.stopping import stoppable
 from nbvision.errors import AnswerError, RequestError
-from nbvision.platforms import Capabilities
-from nbvision.request import Request
+from nbvision.estimating import EstimateRow
+from nbvision.live import waits_told_to
+from nbvision.markup import bundle, escape, rich
 from nbvision.widgets.engine import engine
-from nbvision.widgets.messages import Message, error_words
+from nbvision.widgets.messages import Message, error_words, retry_words
 from nbvision.widgets.panel import Panel, Still
 
-__all__ = ["LONGEST_ID", "LONGEST_PROMPT", "Asks", "Question", "Run", "TellingBackend"]
+__all__ = ["LONGEST_ID", "LONGEST_PROMPT", "Asks", "Question", "Run", "price_in_words", "still_of"]
 
 LONGEST_PROMPT = 200_000
 """Characters that a browser may send as words."""
@@ -44,53 +36,6 @@ Question = Callable[[Backend, Callable[[str], None]], Any]
 
 _SECONDS_BETWEEN = 0.05
 _STOPPED = "stopped; what had arrived is kept, and the request may have been billed"
-
-
-class TellingBackend:
-    """A backend as one question uses it: its waits are shown.
-
-    Attributes
-    ----------
-    name, model, platform, why, address, keeping
-        Those of the backend behind it.
-    """
-
-    def __init__(self, backend: Backend, on_wait: OnWait) -> None:
-        self.name, self.model = backend.name, backend.model
-        self.platform, self.why = backend.platform, backend.why
-        self.address, self.keeping = backend.address, backend.keeping
-        self._backend, self._on_wait = backend, on_wait
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What its door can do; see `Backend.capabilities`."""
-        return self._backend.capabilities
-
-    def stream(
-        self,
-        request: Request,
-        *,
-        on_wait: OnWait | None = None,  # noqa: ARG002 - the protocol's; waits show in the widget
-        stop: StopSignal | None = None,
-    ) -> EventStream:
-        """Send a request and return its events; see `Backend.stream`."""
-        return self._backend.stream(request, on_wait=self._on_wait, stop=stop)
-
-    def send(self, request: Request, *, on_wait: OnWait | None = None) -> Answer:
-        """Send a request and return its whole answer; see `Backend.send`."""
-        return self._backend.send(request, on_wait=on_wait)
-
-    def count_tokens(self, request: Request) -> int | None:
-        """Return the input tokens as the service counts them; see `Backend.count_tokens`."""
-        return self._backend.count_tokens(request)
-
-    @property
-    def files(self) -> Shelf | None:
-        """Where pictures can be stored; see `Backend.files`."""
-        return self._backend.files
-
-    def close(self) -> None:
-        """Leave the backend open: it is not this question's own."""
 
 
 class Asks(Panel):
@@ -210,8 +155,8 @@ class Run:
         The words so far; kept whatever happens.
     note
         A line about the wait, or about how it ended.
-    error
-        Value, limit and cure, if it failed.
+    error, retry
+        Value, limit and cure, if it failed; and what asking once more means for the money.
     result
         What the plain function returned.
     has_left
@@ -225,6 +170,7 @@ class Run:
         self.state: State = "asking"
         self.note = "asked, waiting for the first word"
         self.error: dict[str, str] | None = None
+        self.retry = ""
         self.result: Any = None
         self._panel, self._question, self._backend = panel, question, backend
         self._stop = StopSignal()
@@ -275,15 +221,15 @@ class Run:
             "state": self.state,
             "note": self.note,
             "error": self.error,
+            "retry": self.retry,
             "text": self.text,
             "seconds": round(self._seconds or time.monotonic() - self._started, 1),
         }
 
     def _work(self) -> None:
         try:
-            with stoppable(self._stop):
-                backend = TellingBackend(current(self._backend), self._waits)
-                result = self._question(backend, self._add)
+            with stoppable(self._stop), waits_told_to(self._waits):
+                result = self._question(current(self._backend), self._add)
         except BaseException as error:  # noqa: BLE001 - shown in the widget; a thread's would be lost
             self._fail(error)
         else:
@@ -319,14 +265,14 @@ class Run:
 
     def _waits(self, words: str) -> None:
         with self._panel._lock:
-            if self.is_under_way:
+            if self.is_under_way and words != self.note:
                 self.note = words
                 self._post()
 
     def _fail(self, error: BaseException) -> None:
         with self._panel._lock:
             if self.is_under_way:
-                self.error = error_words(error)
+                self.error, self.retry = error_words(error), retry_words(error)
                 if isinstance(error, AnswerError) and error.text:
                     self.text = error.text
                 self._end("failed", "")
@@ -359,3 +305,32 @@ class Run:
     def _post(self) -> None:
         self._panel._post("run", **self.fields())
         self._sent = len(self.text)
+
+
+def price_in_words(row: EstimateRow) -> str:
+    """Return what asking costs, as all panels say it.
+
+    Examples
+    --------
+    >>> price_in_words(EstimateRow("claude-haiku-4-5", 1296, 4, 0.0013, 0.005, False))
+    '$0.00130 to send, and $0.0050 for each 1,000 tokens of the answer'
+    """
+    more = row.dollars_per_1000_output_tokens
+    if row.dollars == 0:
+        return "free"
+    answer = "" if more is None else f", and ${more:.4f} for each 1,000 tokens of the answer"
+    return f"{row.dollars_in_words} to send{answer}"
+
+
+def still_of(run: Run) -> Still:
+    """Return what stays of a question: its result, or the words so far and why it ended."""
+    if run.result is not None:
+        shown: Still = run.result._repr_mimebundle_()
+        return shown
+    error = run.error or {"value": run.note, "limit": "", "cure": "ask again"}
+    words = f"{error['value']} → {error['cure']}" if error["cure"] else error["value"]
+    markup = rich(
+        f'<div style="white-space:pre-wrap">{escape(run.text)}</div>'
+        f"<div><small>{escape(words)}</small></div>"
+    )
+    return bundle(f"{run.text}\n\n{words}", markup=markup)

@@ -4,16 +4,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from nbvision.backends import Backend
+from nbvision.catalogue import model_cost, priced_at
 from nbvision.conversation import Conversation, Turn
 from nbvision.errors import LimitExceeded, RequestError
+from nbvision.estimating import EstimateRow
 from nbvision.given import given_images
 from nbvision.images import open_image
 from nbvision.inspection import asked_of
 from nbvision.markup import bundle, plain, rich
 from nbvision.prepared import PreparedImage
 from nbvision.referenced import GivenImage, RemoteImage, UploadedImage
-from nbvision.results import Reply
-from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Run
+from nbvision.results import Reply, stored_in_words
+from nbvision.widgets.asking import LONGEST_ID, LONGEST_PROMPT, Asks, Run, price_in_words
 from nbvision.widgets.messages import Message
 from nbvision.widgets.model_menu import model_choices
 from nbvision.widgets.panel import Panel, Still, front_end
@@ -81,6 +83,7 @@ class ConversationPanel(TakesUploads, Asks):
         )
         self._uploads = Uploads(max_bytes)
         self._asked: tuple[str, list[GivenImage]] = ("", [])
+        self._replaced: Turn | None = None  # while it is asked again
         self._waiting: list[GivenImage] = []
         # Every picture has a number of its own, under which a browser keeps its thumbnail.
         self._numbers: dict[int, tuple[int, GivenImage]] = {}
@@ -130,6 +133,32 @@ class ConversationPanel(TakesUploads, Asks):
                 return self.chat.ask(prompt, *images, backend=backend, on_text=on_text)
 
             self._asked = (prompt, images)
+            self._replaced = None
+            self._start(ask, self.chat.backend)
+            self._post_state()
+
+    def ask_again(self) -> None:
+        """Ask the last turn anew, in the background; the old answer stays if nobody answers.
+
+        Raises
+        ------
+        RequestError
+            If nothing has been said.
+        """
+        with self._lock:
+            if self._is_asking:
+                return
+            if not self.chat.turns:
+                raise RequestError("nothing has been said yet", cure="ask something first")
+            last, before = self.chat.turns[-1], self._run
+
+            def ask(backend: Backend, on_text: Callable[[str], None]) -> Reply:
+                if before is not None:
+                    before.has_left.wait()
+                return self.chat.ask_again(backend=backend, on_text=on_text)
+
+            self._asked = (last.prompt, list(last.images))
+            self._replaced = last
             self._start(ask, self.chat.backend)
             self._post_state()
 
@@ -172,6 +201,9 @@ class ConversationPanel(TakesUploads, Asks):
             self.chat.model = model
         self.ask(message.text("prompt", longest=LONGEST_PROMPT))
 
+    def _on_ask_again(self, _: Message) -> None:
+        self.ask_again()
+
     def _on_undo(self, _: Message) -> None:
         self.undo()
 
@@ -210,7 +242,7 @@ class ConversationPanel(TakesUploads, Asks):
         if run.state == "done":
             asked = {id(image) for image in images}
             self._waiting = [image for image in self._waiting if id(image) not in asked]
-        else:
+        elif self._replaced is None:
             # What failed can be asked again without typing it again.
             self._post("words", prompt=prompt)
 
@@ -218,6 +250,8 @@ class ConversationPanel(TakesUploads, Asks):
         """Take back a turn that was whole only after it had been stopped."""
         if self.chat.turns and self.chat.turns[-1].reply is result:
             self.chat.undo()
+            if self._replaced is not None:
+                self.chat._turns = (*self.chat.turns, self._replaced)
 
     def _ended_still(self, run: Run) -> Still | None:
         del run
@@ -236,7 +270,21 @@ class ConversationPanel(TakesUploads, Asks):
         markup = rich(f"<details><summary>{title}</summary>{shown['text/html']}</details>")
         return {**shown, "text/html": markup}
 
+    def _again(self) -> str | None:
+        """Return what it costs to ask the last turn anew, if its answer is a stored one."""
+        if not self.chat.turns or self.chat.turns[-1].reply.from_store is None:
+            return None
+        request, usage = self.chat.turns[-1].reply.request, self.chat.turns[-1].reply.usage
+        tokens, model = usage.total_input_tokens, priced_at(request.model_id, request.model)
+        dollars = model_cost(model, input_tokens=tokens, output_tokens=0)
+        both = model_cost(model, input_tokens=tokens, output_tokens=1000)
+        more = None if dollars is None or both is None else both - dollars
+        row = EstimateRow(model.id, 0, tokens, dollars, more, is_counted=True)
+        return f"asks anew: {tokens:,} tokens, {price_in_words(row)}"
+
     def _state(self) -> tuple[dict[str, Any], list[bytes]]:
+        is_again = self._is_asking and self._replaced is not None
+        said = self.chat.turns[:-1] if is_again else self.chat.turns
         turns = [
             {
                 "prompt": turn.prompt,
@@ -245,8 +293,9 @@ class ConversationPanel(TakesUploads, Asks):
                 "text": plain(turn.reply.text),
                 "model": plain(turn.reply.model),
                 "summary": plain(turn.reply.summary()),
+                "stored": stored_in_words(since) if (since := turn.reply.from_store) else "",
             }
-            for turn in self.chat.turns
+            for turn in said
         ]
         run, model = self._run, self._model()
         prompt, asked = self._asked if self._is_asking else ("", [])
@@ -255,7 +304,8 @@ class ConversationPanel(TakesUploads, Asks):
             "turns": turns,
             "waiting": self._named([i for i in self._waiting if id(i) not in under_way]),
             "asked": {"prompt": prompt, "pictures": self._named(asked)},
-            "first": len(self.chat.images) + 1,
+            "first": sum(len(turn.images) for turn in said) + 1,
+            "again": self._again(),
             "run": run.fields() if run is not None and run.state != "done" else None,
             "model": model,
             "models": model_choices(model, self.chat.backend),

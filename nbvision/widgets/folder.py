@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from nbvision.errors import ImageError, ImageNotFound, ImageTooLarge, UnsafeSource
+from nbvision.errors import (
+    ImageError,
+    ImageNotFound,
+    ImageTooLarge,
+    RequestError,
+    UnsafeSource,
+)
 from nbvision.markup import plain
 
 __all__ = ["ORDERS", "SUFFIXES", "Listing", "Order", "Parts", "Root", "arranged", "natural_key"]
@@ -99,6 +105,8 @@ class Root:
     ------
     ImageNotFound
         If there is no such folder.
+    RequestError
+        If it is no path.
 
     Examples
     --------
@@ -107,6 +115,12 @@ class Root:
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
+        if not isinstance(root, str | os.PathLike):
+            raise RequestError(
+                f"root={root!r}"[:200],
+                limit="one folder, as text or a Path",
+                cure="pictures themselves: picker.add(image)",
+            )
         shown = plain(str(root))
         try:
             self.path = Path(root).expanduser().resolve(strict=True)

@@ -8,9 +8,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbvision.errors import NbvisionError, RequestError
+from nbvision.errors import (
+    AnswerError,
+    BackendError,
+    NbvisionError,
+    NotConnected,
+    RequestError,
+    RunStopped,
+)
 
-__all__ = ["Message", "error_words", "sendable"]
+__all__ = ["Message", "error_words", "retry_words", "sendable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,22 @@ def error_words(error: BaseException) -> dict[str, str]:
         "limit": "",
         "cure": "a function that observes this widget failed, or nbvision did",
     }
+
+
+def retry_words(error: BaseException) -> str:
+    """Return what asking once more means after this error, for the money.
+
+    Examples
+    --------
+    >>> retry_words(RequestError("3 images", limit="2"))
+    'nothing was sent; asking again is not paid twice'
+    """
+    if not isinstance(error, NbvisionError):
+        return ""
+    if getattr(error, "may_have_been_billed", isinstance(error, AnswerError)):
+        return "it may have been billed; asking again is paid anew"
+    is_unsent = not isinstance(error, BackendError) or isinstance(error, NotConnected | RunStopped)
+    return f"nothing was {'sent' if is_unsent else 'billed'}; asking again is not paid twice"
 
 
 def _number(message: Message, name: str, value: object, least: float, most: float) -> float:

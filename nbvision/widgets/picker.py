@@ -56,6 +56,8 @@ class ImagePicker(Choosing):
     ------
     ImageNotFound
         If there is no such folder.
+    RequestError
+        If the root is no path.
 
     Examples
     --------

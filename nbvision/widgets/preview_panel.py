@@ -107,6 +107,7 @@ class PreviewPanel(Panel):
         inside: tuple[Panel, str] | None = None,
     ) -> None:
         self._backend = current(backend) if backend is not None else None
+        self._tell_made: Callable[[], object] = lambda: None
         self._images: Pictures = ()
         self._at, self._noun = 0, _WHOLE
         self._earlier: list[tuple[Pictures, int, str, tuple[Box, ...]]] = []
@@ -343,6 +344,8 @@ class PreviewPanel(Panel):
         if self._is_seen:
             self._post("picture", [data], **about)
         self._post_numbers()
+        if about["frame"] == "sent":
+            self._tell_made()
 
     def _when_failed(self, error: Exception) -> None:
         if self._error is None:

@@ -46,7 +46,7 @@ class Workbench(Panel):
     ImageNotFound
         If there is no such folder.
     RequestError
-        If there is no such task or effort.
+        If there is no such task or effort, or the root is no path.
 
     Examples
     --------
@@ -91,6 +91,7 @@ class Workbench(Panel):
             self.close()
             raise
         self.ask_panel._take_followed = weakly(self._take_picked)
+        self.preview_panel._tell_made = weakly(self._frame_made)
         self.picker.observe(self._take_picked, names="images")
         self.preview_panel.observe(self._previewed, names="images")
         self.preview_panel.observe(self._model_in_preview, names="model")
@@ -103,9 +104,9 @@ class Workbench(Panel):
         self._take_picked()
         return list(self.ask_panel.images)
 
-    def ask(self) -> None:
+    def ask(self, *, refresh: bool = False) -> None:
         """Ask about the pictures that are chosen, in the background; see `AskPanel.ask`."""
-        self.ask_panel.ask()
+        self.ask_panel.ask(refresh=refresh)
 
     def stop(self) -> None:
         """Stop the question under way; the words that have arrived stay."""
@@ -130,6 +131,11 @@ class Workbench(Panel):
         """Ask about what the preview shows: a fix may have cut or enlarged it."""
         if self.preview_panel.images != list(self.ask_panel.images):
             self.ask_panel.images = self.preview_panel.images
+
+    def _frame_made(self) -> None:
+        """Let the form know what would be sent, so that it can tell what is stored."""
+        if (frame := self.preview_panel.prepared) is not None:
+            self.ask_panel._take_frame(frame)
 
     def _model_in_preview(self, change: Any) -> None:
         self.ask_panel.model = self.picker.model = change["new"]

@@ -21,6 +21,10 @@ import nbformat
 from jupyter_client.blocking.client import BlockingKernelClient
 from playwright.sync_api import Browser, Locator, Page
 
+import nbvision
+from nbvision.store import OFF
+
+_TREE = str(Path(nbvision.__file__).parents[1])  # what is tested, whatever is installed
 _TOKEN = "only-for-tests"
 _QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
@@ -59,6 +63,8 @@ class Lab:
         kept["JUPYTERLAB_WORKSPACES_DIR"] = str(self.folder / "workspaces")
         kept["IPYTHONDIR"] = str(self.folder / "ipython")
         kept["MPLCONFIGDIR"] = str(self.folder / "matplotlib")
+        kept["PYTHONPATH"] = _TREE
+        kept["NBVISION_DATA"] = OFF
         return kept
 
     def _write_settings(self) -> None:
@@ -77,7 +83,9 @@ class Lab:
                 "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
                 "display_name": f"ipykernel {version}",
                 "language": "python",
-                "env": {"PYTHONPATH": str(environment.kernel_folder(version))},
+                "env": {
+                    "PYTHONPATH": os.pathsep.join([str(environment.kernel_folder(version)), _TREE])
+                },
                 "metadata": {"supported_features": ["kernel subshells"]},
             }
             (target / "kernel.json").write_text(json.dumps(spec))

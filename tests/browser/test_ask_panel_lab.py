@@ -10,8 +10,11 @@ import ipykernel
 import pytest
 from lab import Lab, OpenNotebook
 from streams import Slow, words
-from wire import wire
+from wire import answer_well, wire
 
+import nbvision as nv
+
+SAYS = "stored, $0.00, from "
 KERNELS = ["python3", *(f"ipykernel-{version}" for version in environment.KERNELS)]
 PRACTICE = """
 import nbvision as nv
@@ -167,6 +170,33 @@ def test_running_a_cell_again_leaves_one_live_instance_and_flat_memory(lab: Lab)
         assert measure()[0] == count
         assert measure()[1] - size < 40_000_000  # twenty instances hold 70 MB
         assert notebook.page.locator(".nbvision").count() == 1
+
+
+def still(notebook: OpenNotebook) -> str:
+    """What stays of the first cell's answer, as the document holds it."""
+    return "".join(notebook.outputs()[0][1]["data"].get("text/html", ""))
+
+
+def test_a_stored_answer_is_free_and_is_asked_anew_on_request(lab: Lab, tmp_path: Path) -> None:
+    kept = f"import os; os.environ['NBVISION_DATA'] = {str(tmp_path / 'data')!r}\n"
+    with wire(answer_well) as server:
+        cell = kept + OTHER.format(url=server.url)
+        for name, count in (("stored", 1), ("restarted-stored", 2)):
+            with lab.notebook([cell], name=name) as notebook:
+                notebook.run_all()
+                assert notebook.python("nv.__file__") == repr(nv.__file__)
+                press(notebook, "Ask")
+                notebook.until("len(panel.results) == 1")
+                press(notebook, "Ask")
+                notebook.until("len(panel.results) == 2")
+                widget = notebook.widget()
+                notebook.wait_for(lambda w=widget: SAYS in w.inner_text(), "it says so")
+                notebook.wait_for(lambda n=notebook: SAYS in still(n), "so does what stays")
+                assert len(server.arrived) == count
+                press(notebook, "Ask again")
+                notebook.until("len(panel.results) == 3 and panel.result.from_store is None")
+                notebook.wait_for(lambda w=widget: SAYS not in w.inner_text(), "it is new")
+                assert len(server.arrived) == count + 1
 
 
 def test_an_exception_in_a_handler_is_seen(lab: Lab) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator
 from stage import Stage
 from streams import Slow, words
@@ -163,3 +164,46 @@ def test_it_fits_a_narrow_place_and_leaves_no_listener(put: Put) -> None:
         stage.page.evaluate("window.leave()")
         left = stage.page.evaluate("[window.listening.length, window.modelListeners.size]")
         assert left == [0, 0]
+
+
+FREE = "stored answer, free"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_stored_answer_is_said_and_asked_anew_by_keyboard(put: Put) -> None:
+    with answered_by(put, answer_well) as stage:
+        button(stage, "Ask").click()
+        stage.sees("A red door.")
+        stage.sees(FREE)
+        assert not button(stage, "Ask again").is_visible()
+        button(stage, "Ask").click()
+        stage.sees("answered; stored, $0.00, from ")
+        again = button(stage, "Ask again")
+        stage.until(again.is_visible)
+        assert stage.violations() == []
+        price = stage.page.locator(f"#{again.get_attribute('aria-describedby')}")
+        assert price.inner_text().startswith("asks anew: about ")
+        again.focus()
+        stage.page.keyboard.press("Enter")
+        stage.until(lambda: len(stage.panel.results) == 3)
+        stage.until(lambda: not again.is_visible())
+        assert [reply.from_store is None for reply in stage.panel.results] == [True, False, True]
+        # Who was on the button is not left nowhere.
+        assert button(stage, "Ask").evaluate("(element) => element === document.activeElement")
+        stage.root.get_by_label("Prompt (Enter asks").fill("What else is there?")
+        stage.sees("to send, and $")
+        assert stage.violations() == []
+
+
+@pytest.mark.usefixtures("store")
+def test_what_cannot_be_paid_says_why_and_that_nothing_was_sent(put: Put) -> None:
+    with wire(answer_well) as server:
+        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key", budget=0.0001)
+        stage = put(lambda: nv.AskPanel(nv.samples.shapes, backend=backend))
+        button(stage, "Ask").click()
+        stage.sees("could cost $")
+        alert = stage.root.get_by_role("alert").first.inner_text()
+        assert "lower max_tokens" in alert
+        assert "nothing was sent; asking again is not paid twice" in alert
+        assert stage.violations() == []
+        assert server.arrived == []

@@ -4,8 +4,9 @@ import io
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from stage import Stage
-from wire import Arrived, Connection, wire
+from wire import Arrived, Connection, answer_well, wire
 
 import nbvision as nv
 
@@ -114,3 +115,27 @@ def test_a_remote_picture_is_named_and_never_fetched_by_the_page(put: Put) -> No
     alts = [image.get_attribute("alt") for image in waiting.get_by_role("img").all()]
     assert [alt.partition(":")[0] for alt in alts if alt] == ["Image 2"]
     assert stage.violations() == []
+
+
+@pytest.mark.usefixtures("store")
+def test_a_stored_turn_is_said_and_asked_anew_in_its_place(put: Put) -> None:
+    with wire(answer_well) as server:
+        backend = nv.connect("anthropic", base_url=server.url, api_key="not-a-key")
+        nv.Conversation(backend=backend).ask("What is this?", nv.samples.shapes)
+        stage = put(lambda: nv.ConversationPanel(backend=backend))
+        stage.panel.add(nv.samples.shapes)
+        send(stage, "What is this?")
+        turn = stage.root.locator(".nbv-turns > li")
+        stage.until(lambda: "stored, $0.00, from " in "".join(turn.all_inner_texts()))
+        again = stage.root.get_by_role("button", name="Ask again", exact=True)
+        stage.until(again.is_visible)
+        stage.sees("answered, turn 1; stored, $0.00, from ")
+        stage.sees("asks anew: 12 tokens, $")
+        assert stage.violations() == []
+        again.focus()
+        stage.page.keyboard.press("Enter")
+        stage.until(lambda: len(server.arrived) == 2)
+        stage.until(lambda: not again.is_visible())
+        stage.until(lambda: turn.count() == 1 and "stored" not in turn.inner_text())
+        assert stage.root.get_by_label("Say (Enter asks").input_value() == ""
+        assert stage.violations() == []

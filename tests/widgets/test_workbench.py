@@ -84,6 +84,16 @@ def test_each_part_speaks_through_the_whole() -> None:
     assert "error" in say(made, "hello", part="no such part")
 
 
+@pytest.mark.parametrize("root", [["a.png"], 3, None, b"x", 5.0])
+@pytest.mark.parametrize("kind", [nv.Workbench, nv.ImagePicker])
+def test_a_root_that_is_no_folder_is_our_error(kind: Any, root: object) -> None:
+    before = set(_instances)
+    with pytest.raises(RequestError, match="root=") as refused:
+        kind(root)
+    assert refused.value.limit == "one folder, as text or a Path"
+    assert set(_instances) == before
+
+
 def test_a_folder_that_is_not_there_leaves_nothing_behind(tmp_path: Path) -> None:
     before = set(_instances)
     with pytest.raises(ImageNotFound):

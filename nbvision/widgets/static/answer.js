@@ -1,6 +1,6 @@
 // An answer as it comes: words in a log, a line about the wait, a way to stop and to copy.
 
-import { errorWords, h, hide } from "./channel.js";
+import { errorWords, h, hide, uniqueId } from "./channel.js";
 
 // Copy text; where a page may not, select it so that Ctrl+C does.
 async function copyWords(element, text) {
@@ -11,6 +11,23 @@ async function copyWords(element, text) {
     getSelection().selectAllChildren(element);
     return "selected: copy it with Ctrl+C or ⌘C";
   }
+}
+
+// A button that asks anew what was answered from what is stored, and what that costs; `instead`
+// is where a person goes when it is gone.
+export function askAgainView(again, instead) {
+  const price = h("span", { class: "nbv-note", id: uniqueId("price") });
+  const button = h(
+    "button",
+    { type: "button", "aria-describedby": price.id, onclick: again },
+    "Ask again",
+  );
+  const place = h("span", { class: "nbv-row", hidden: true }, button, price);
+  const show = (words) => {
+    hide(place, !words, instead);
+    price.textContent = words || "";
+  };
+  return { place, show };
 }
 
 // Returns the elements and what keeps them true. `ask` asks (again), `stop` stops, `sync` asks
@@ -27,11 +44,12 @@ export function answerView({ channel, ask, stop, sync, go, signal, copied: liste
   });
   const value = h("div");
   const cure = h("div");
+  const means = h("div", { class: "nbv-note" }); // what trying again means for the money
   const retry = h("button", { type: "button", onclick: ask }, "Try again");
   const failure = h(
     "div",
     { class: "nbv-error", hidden: true },
-    h("div", { role: "alert" }, value, cure),
+    h("div", { role: "alert" }, value, cure, means),
     retry,
   );
   const copied = h("span", { class: "nbv-note", role: "status" });
@@ -91,6 +109,7 @@ export function answerView({ channel, ask, stop, sync, go, signal, copied: liste
     if (shown.error) {
       value.textContent = errorWords(shown.error);
       cure.textContent = shown.error.cure ? `→ ${shown.error.cure}` : "";
+      means.textContent = shown.retry ?? "";
     }
     showControls();
     summary.textContent = line;

@@ -1,7 +1,7 @@
 // Ask about pictures: a form over describe, compare and locate.
 
 import { debounced, h, hasFocus, labelled, showPicture, switchOff, uniqueId } from "./channel.js";
-import { answerView } from "./answer.js";
+import { answerView, askAgainView } from "./answer.js";
 import { boxColour, hasDarkSeam, svgElement } from "./colours.js";
 import { fillModels } from "./model_menu.js";
 
@@ -79,6 +79,8 @@ export function askPanelView({ channel, root, signal }) {
     sync: () => channel.ask("sync"),
     signal,
   });
+  const again = askAgainView(() => channel.ask("ask_again"), go);
+  answer.foot.append(again.place);
   // Only what a person has changed is sent: the rest may have been set from Python since.
   let fresh = {};
   const sendFresh = () => {
@@ -180,6 +182,7 @@ export function askPanelView({ channel, root, signal }) {
     isBelow = state.is_below;
     const places = [state.summary, isBelow && state.summary && "the answer stands below"];
     isLocating = state.run?.task === "locate";
+    again.show(state.again);
     showRun(state.run, places.filter(Boolean).join(" · "), state.spoken);
     showTask();
   });

@@ -1,13 +1,15 @@
 // A conversation: what was said, what is being said, and what comes next.
 
 import { h, hide, labelled, showPicture, switchOff, uniqueId } from "./channel.js";
-import { answerView } from "./answer.js";
+import { answerView, askAgainView } from "./answer.js";
 import { fillModels } from "./model_menu.js";
 import { openUploads } from "./uploading.js";
 
 export function conversationView({ channel, root, signal }) {
   const thumbnails = new Map(); // by the picture's number; they come once
   let maxBytes = Infinity;
+  let drawn = "[]"; // the turns on show
+  let stored = ""; // since when the last answer is stored, in words
 
   const said = h("ol", { class: "nbv-turns", "aria-label": "Conversation" });
   const asked = h("div", { class: "nbv-turn", hidden: true });
@@ -42,6 +44,7 @@ export function conversationView({ channel, root, signal }) {
     { type: "button", class: "nbv-quiet", onclick: () => channel.ask("undo") },
     "Take back the last turn",
   );
+  const again = askAgainView(() => channel.ask("ask_again"), prompt);
   answer.asksOnEnter(prompt);
 
   const uploads = openUploads({ channel, signal, maxBytes: () => maxBytes });
@@ -72,9 +75,10 @@ export function conversationView({ channel, root, signal }) {
   }
 
   // What was said does not change: only the turns after those on show are drawn.
+  const shownOf = (turns) => JSON.stringify(turns.map((turn) => [turn.prompt, turn.text, turn.summary]));
   function showTurns(turns) {
-    const known = JSON.stringify(turns.slice(0, said.children.length).map((turn) => turn.prompt));
-    if (known !== said.dataset.known) said.replaceChildren();
+    const known = shownOf(turns.slice(0, said.children.length));
+    if (known !== drawn) said.replaceChildren();
     said.append(
       ...turns.slice(said.children.length).map((turn) =>
         h(
@@ -87,7 +91,7 @@ export function conversationView({ channel, root, signal }) {
         ),
       ),
     );
-    said.dataset.known = JSON.stringify(turns.map((turn) => turn.prompt));
+    drawn = shownOf(turns);
   }
 
   channel.on("state", (state) => {
@@ -127,12 +131,15 @@ export function conversationView({ channel, root, signal }) {
     summary.textContent = state.summary;
     hide(undo, !state.turns.length, prompt);
     switchOff(undo, isAsking);
+    again.show(isAsking ? null : state.again);
     apart.hidden = !(state.run?.state === "stopped" && state.run.text);
+    stored = state.turns.at(-1)?.stored;
     showRun(state.run);
   });
 
   function showRun(run) {
-    answer.show(run, "", `answered, turn ${said.children.length}`);
+    const ended = [`answered, turn ${said.children.length}`, stored];
+    answer.show(run, "", ended.filter(Boolean).join("; "));
     switchOff(go, answer.isAsking());
   }
   channel.on("run", (run) => {
@@ -159,6 +166,7 @@ export function conversationView({ channel, root, signal }) {
     apart,
     answer.words,
     answer.failure,
+    again.place,
     empty,
     waiting,
     uploads.list,
