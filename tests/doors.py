@@ -23,7 +23,7 @@ from nbvision.request import Request, build_request
 from nbvision.response import Response, parse_response
 from nbvision.stream_reader import StreamReader
 
-KEY = "sk-ant-secret-0123456789abcdef"
+KEY = "sk-ant-secret-Zq8w2nLr6tVb4xKd"
 # What each door is connected with, apart from its address and key. "compatible" is the
 # Anthropic door at a server that nobody knows.
 OPTIONS: dict[str, dict[str, str]] = {

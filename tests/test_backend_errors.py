@@ -30,7 +30,7 @@ from nbvision.errors import (
     SpendLimitReached,
 )
 
-KEY = "sk-ant-secret-0123456789abcdef"
+KEY = "sk-ant-secret-Zq8w2nLr6tVb4xKd"
 REQUEST = httpx2.Request("POST", "https://example.org", headers={"x-api-key": KEY})
 BACKEND = AnthropicBackend(anthropic_door(base_url="http://127.0.0.1:9", api_key=KEY))
 

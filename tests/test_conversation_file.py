@@ -31,7 +31,7 @@ from nbvision.request import RequestMessage
 from nbvision.sent_frame import SentFrame
 from nbvision.turns import Turn
 
-KEY = "sk-ant-secret-0123456789abcdef"
+KEY = "sk-ant-secret-Zq8w2nLr6tVb4xKd"
 TEAL = Image.new("RGB", (1200, 900), "teal")
 
 

@@ -263,7 +263,7 @@ def test_a_copy_has_a_lock_of_its_own(travel: Callable[[Any], Any]) -> None:
 
 
 def test_what_is_pickled_holds_no_backend_and_so_no_key() -> None:
-    with asked(key="sk-ant-secret-0123456789abcdef") as (backend, _):
+    with asked(key="sk-ant-secret-Zq8w2nLr6tVb4xKd") as (backend, _):
         chat = nv.Conversation(backend=backend)
         chat.ask("What is this?", PICTURE)
         data = pickle.dumps(chat)
