@@ -11,7 +11,7 @@ import nbvision as nv
 from nbvision.backends.protocol import StopSignal
 from nbvision.backends.stopping import stoppable
 from nbvision.budget import most_dollars
-from nbvision.errors import Interrupted, NbvisionError, Overloaded, ServiceFailed
+from nbvision.errors import ConnectionLost, Interrupted, NbvisionError, Overloaded, ServiceFailed
 from nbvision.spending import spent, start_again
 from nbvision.store import Store
 
@@ -96,9 +96,11 @@ def test_what_was_refused_before_work_is_repeated_with_the_same_money(store: Sto
 
 
 def test_a_refusal_after_a_broken_attempt_does_not_make_it_free(store: Store) -> None:
-    with asked(answering(500, 529, 529), budget=1.0, **HAIKU) as (backend, _):
-        with pytest.raises(Overloaded) as caught:
-            ask(backend)
+    with (
+        asked(answering(500, 529, 529), budget=1.0, **HAIKU) as (backend, _),
+        pytest.raises(Overloaded) as caught,
+    ):
+        ask(backend)
     assert caught.value.may_have_been_billed
     (call,) = store.history()
     assert (call.outcome, call.dollars, call.attempts) == ("failed", None, 3)
@@ -118,19 +120,5 @@ def test_one_that_is_stopped_after_a_broken_attempt_may_have_been_billed(store: 
         with pytest.raises(NbvisionError) as caught:
             ask(backend)
         assert len(place.arrived) == 1
-    assert isinstance(caught.value, Interrupted | ServiceFailed)
+    assert isinstance(caught.value, Interrupted | ServiceFailed | ConnectionLost)
     assert store.history()[0].dollars is None
-
-
-@pytest.mark.parametrize("budget", [None, 1.0])
-def test_it_is_counted_where_nothing_is_kept(budget: float | None, request: Any) -> None:
-    from nbvision.budget import ledger
-
-    before = ledger().allowances.kept() if budget else []
-    del request
-    with asked(answering(500), budget=budget, **HAIKU) as (backend, _):
-        assert ask(backend).text
-    if budget:
-        unsure = sum(one.taken.unsure for one in ledger().allowances.kept())
-        grown = unsure - sum(one.taken.unsure for one in before)
-        assert grown == pytest.approx(worst(max_tokens=1000))

@@ -8,7 +8,7 @@ from nbvision.store.database import Database
 from nbvision.store.records import PastCall
 from nbvision.store.values import BILLION, utc
 
-__all__ = ["PAST_COLUMNS", "index_words", "past_call", "search_statement"]
+__all__ = ["PAST_COLUMNS", "index_words", "lowest_number", "past_call", "search_statement"]
 
 PAST_COLUMNS = (
     "number, asked_at, outcome, backend, model, sample, prompt, text, input_tokens, "
@@ -16,6 +16,7 @@ PAST_COLUMNS = (
 )
 _WORD = re.compile(r"\w+")
 _AT_ONCE = 5000
+_FEW = 100_000
 
 
 def past_call(row: tuple[Any, ...]) -> PastCall:
@@ -57,8 +58,25 @@ def index_words(database: Database) -> bool:
     return True
 
 
+def lowest_number(database: Database, since: int) -> int | None:
+    """Return a number below which no call is that new; None if none is.
+
+    Without it a search would look through all older calls for what is not there. Numbers and
+    times need not be in the same order, as clocks are set back.
+    """
+    statement = f"SELECT number FROM calls WHERE asked_at >= ? LIMIT {_FEW}"
+    found = database.rows(f"SELECT min(+number), count(*) FROM ({statement})", (since,))
+    number, count = found[0]
+    return 0 if count == _FEW else number
+
+
 def search_statement(
-    search: str, model: str, since: int | None, limit: int, *, has_index: bool
+    search: str,
+    model: str,
+    since: tuple[int, int] | None,
+    limit: int,
+    *,
+    has_index: bool,
 ) -> tuple[str, list[Any]]:
     """Return the question for past calls, newest first, and its values.
 
@@ -69,7 +87,8 @@ def search_statement(
     if model:
         conditions.append(("model = ?", model))
     if since is not None:
-        conditions.append(("asked_at >= ?", since))
+        conditions.append(("asked_at >= ?", since[0]))
+        conditions.append(("calls.number >= ?", since[1]))
     more = "".join(f" AND {condition}" for condition, _ in conditions)
     values = [value for _, value in conditions]
     tail = "ORDER BY number DESC LIMIT ?"
@@ -81,9 +100,13 @@ def search_statement(
         statement = f"SELECT {PAST_COLUMNS} FROM calls WHERE {through}{more} {tail}"
         return statement, [*patterns, *values, limit]
     columns = PAST_COLUMNS.replace("prompt, text", "calls.prompt, calls.text")
+    # Within the index first: to fetch each call with a common word takes far longer.
+    within, bounds = "", list[Any]()
+    if since is not None:
+        within, bounds = " AND words.rowid >= ?", [since[1]]
     by_index = (
         f"SELECT {columns} FROM words CROSS JOIN calls ON calls.number = words.rowid "
-        f"WHERE words MATCH ?{more} ORDER BY words.rowid DESC LIMIT ?"
+        f"WHERE words MATCH ?{within}{more} ORDER BY words.rowid DESC LIMIT ?"
     )
     beside = (
         f"SELECT {PAST_COLUMNS} FROM calls INDEXED BY calls_to_index "
@@ -91,7 +114,7 @@ def search_statement(
     )
     statement = f"SELECT * FROM ({by_index}) UNION ALL SELECT * FROM ({beside}) {tail}"
     match = " ".join(f'"{word}"*' for word in words)
-    return statement, [match, *values, limit, *patterns, *values, limit, limit]
+    return statement, [match, *bounds, *values, limit, *patterns, *values, limit, limit]
 
 
 def _looked_through(search: str) -> tuple[str, list[str]]:
