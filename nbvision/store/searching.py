@@ -8,7 +8,14 @@ from nbvision.store.database import Database
 from nbvision.store.records import PastCall
 from nbvision.store.values import BILLION, utc
 
-__all__ = ["PAST_COLUMNS", "index_words", "lowest_number", "past_call", "search_statement"]
+__all__ = [
+    "PAST_COLUMNS",
+    "index_words",
+    "is_rare",
+    "lowest_number",
+    "past_call",
+    "search_statement",
+]
 
 PAST_COLUMNS = (
     "number, asked_at, outcome, backend, model, sample, prompt, text, input_tokens, "
@@ -17,6 +24,7 @@ PAST_COLUMNS = (
 _WORD = re.compile(r"\w+")
 _AT_ONCE = 5000
 _FEW = 100_000
+_RARE = 2000
 
 
 def past_call(row: tuple[Any, ...]) -> PastCall:
@@ -70,6 +78,13 @@ def lowest_number(database: Database, since: int) -> int | None:
     return 0 if count == _FEW else number
 
 
+def is_rare(database: Database, model: str) -> bool:
+    """Whether so few calls went to a model that they are better gathered first."""
+    statement = f"SELECT 1 FROM calls WHERE model = ? LIMIT {_RARE}"
+    ((count,),) = database.rows(f"SELECT count(*) FROM ({statement})", (model,))
+    return bool(count < _RARE)
+
+
 def search_statement(
     search: str,
     model: str,
@@ -77,6 +92,7 @@ def search_statement(
     limit: int,
     *,
     has_index: bool,
+    is_model_rare: bool = False,
 ) -> tuple[str, list[Any]]:
     """Return the question for past calls, newest first, and its values.
 
@@ -104,6 +120,9 @@ def search_statement(
     within, bounds = "", list[Any]()
     if since is not None:
         within, bounds = " AND words.rowid >= ?", [since[1]]
+    if is_model_rare:
+        within += " AND +words.rowid IN (SELECT number FROM calls WHERE model = ?)"
+        bounds.append(model)
     by_index = (
         f"SELECT {columns} FROM words CROSS JOIN calls ON calls.number = words.rowid "
         f"WHERE words MATCH ?{within}{more} ORDER BY words.rowid DESC LIMIT ?"

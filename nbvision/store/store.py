@@ -20,6 +20,7 @@ from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, 
 from nbvision.store.searching import (
     PAST_COLUMNS,
     index_words,
+    is_rare,
     lowest_number,
     past_call,
     search_statement,
@@ -295,7 +296,14 @@ class Store:
             if number is None:
                 return []
             after = (moment, number)
-        statement, values = search_statement(search, model, after, limit, has_index=has_index)
+        statement, values = search_statement(
+            search,
+            model,
+            after,
+            limit,
+            has_index=has_index,
+            is_model_rare=bool(model) and is_rare(self._database, model),
+        )
         return [past_call(row) for row in self._database.rows(statement, values)]
 
     def details(self, number: int) -> dict[str, Any] | None:
