@@ -6,6 +6,7 @@ becomes what it did cost when it ends.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nbvision.catalogue import model_cost, priced_at
-from nbvision.errors import RequestError
+from nbvision.errors import RequestError, StoreFailed
 from nbvision.markup import bundle, one_line, table
 from nbvision.referenced import RemoteImage
 from nbvision.request import Request
@@ -64,7 +65,7 @@ class Budget:
     name: str
 
     @classmethod
-    def of(cls, dollars: Any, name: str | None = None) -> "Budget":
+    def of(cls, dollars: Any, name: Any = None) -> "Budget":
         """Return a budget of so many US dollars.
 
         Parameters
@@ -81,8 +82,8 @@ class Budget:
         """
         if isinstance(dollars, Budget):
             dollars = dollars.dollars
-        is_number = isinstance(dollars, Real | Decimal) and not isinstance(dollars, bool)
-        if not (is_number and 0 <= dollars <= _MOST_DOLLARS):
+        amount = _amount(dollars)
+        if not 0 <= amount <= _MOST_DOLLARS:
             raise RequestError(
                 f"budget={dollars!r}"[:200],
                 limit=f"US dollars, from 0 to {_MOST_DOLLARS:,.0f}",
@@ -92,7 +93,7 @@ class Budget:
             raise RequestError(
                 f"name={name!r}"[:200], limit=f"text of 1 to {_LONGEST_NAME:,} characters"
             )
-        return cls(float(dollars), name or _name_of_this_notebook())
+        return cls(amount, name or _name_of_this_notebook())
 
     @property
     def spent(self) -> Taken:
@@ -130,7 +131,12 @@ class Budget:
 
     def __str__(self) -> str:
         amount = dollars_in_words(self.dollars)
-        return f"{self.spent} spent of {amount}, {dollars_in_words(self.left)} left"
+        try:
+            spent = self.spent
+        except StoreFailed:
+            return f"{amount}; what is spent cannot be read"
+        left = dollars_in_words(max(0.0, self.dollars - spent.most))
+        return f"{spent} spent of {amount}, {left} left"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return bundle(f"budget {one_line(self.name)[:200]}: {self}")
@@ -256,6 +262,16 @@ def most_dollars(request: Request) -> float | None:
     is_in_price = priced_at(request.model_id, request.model) is not request.model
     may_be_dearer = request.platform.name.startswith(_IN_REGIONS) and not is_in_price
     return dollars * _REGIONAL if may_be_dearer else dollars
+
+
+def _amount(given: Any) -> float:
+    """Return any kind of number as a float; what is none is no amount either."""
+    if isinstance(given, bool) or not isinstance(given, Real | Decimal):
+        return math.nan
+    try:
+        return float(given)
+    except (OverflowError, ValueError):  # too long a whole number; a signalling NaN
+        return math.nan
 
 
 def _name_of_this_notebook() -> str:

@@ -8,7 +8,7 @@ from nbvision.attempts import Attempts, counted_in
 from nbvision.backends import Backend, current, held_by
 from nbvision.backends.stopping import stop_here
 from nbvision.box_reader import read_boxes
-from nbvision.budget import Budget, require_within
+from nbvision.budget import Budget, most_dollars, require_within
 from nbvision.catalogue import Model, find_model
 from nbvision.detections import Detections
 from nbvision.errors import RequestError, UnreadableAnswer
@@ -193,15 +193,18 @@ def _answer(how: How, request: Request, live: LiveText) -> Remembered:
     """Return the stored answer, or ask; the runs around here see it."""
     keeping = how.backend.keeping
     budgets = [one for one in (keeping.budget, how.budget) if isinstance(one, Budget)]
+    limit = None if isinstance(how.budget, Budget) else how.budget
     with call_in_runs() as call:
 
         def require_allowed() -> None:
             call.require_going()
-            if how.budget is not None and not isinstance(how.budget, Budget):
-                require_within(how.budget, request)
+            if limit is not None:
+                require_within(limit, request)
 
         def ask(attempts: Attempts) -> Response:
             call.sent()
+            if limit is not None:
+                _hold_within(limit, request, attempts)
             return _counted(how, request, live, attempts)
 
         answer = remembered(
@@ -219,6 +222,12 @@ def _answer(how: How, request: Request, live: LiveText) -> Remembered:
         )
         call.answered(_cost(answer, how.model_id).dollars)
     return answer
+
+
+def _hold_within(limit: float, request: Request, attempts: Attempts) -> None:
+    """Let what may have been billed be sent again only if the call's own limit holds that too."""
+    is_affordable, most = attempts.is_affordable, most_dollars(request) or 0.0
+    attempts.is_affordable = lambda: (attempts.unsure + 2) * most <= limit and is_affordable()
 
 
 def _require_wanted() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nbvision.budget import Budget
+from nbvision.markup import one_line
 from nbvision.replies_folder import RepliesFolder
 from nbvision.store import Store, open_store
 
@@ -40,6 +41,22 @@ class Keeping:
     def store(self) -> Store | None:
         """The store of this person, if it is used and can be."""
         return open_store() if self.in_store else None
+
+    def in_words(self) -> str:
+        """Return it as one line.
+
+        Examples
+        --------
+        >>> Keeping(in_store=False).in_words()
+        'answers are not kept'
+        """
+        parts = [] if self.budget is None else [f"budget: {self.budget}"]
+        if self.replies is not None:
+            answers = "only replies in" if self.is_offline else "replies in"
+            parts.append(f"{answers} {one_line(self.replies.path.name)}")
+        if not self.is_offline:
+            parts.append("answers are kept" if self.is_on else "answers are not kept")
+        return "; ".join(parts)
 
     @property
     def is_on(self) -> bool:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -20,53 +20,18 @@ from nbvision.budget import UNNAMED, Budget, ledger
 from nbvision.errors import RequestError, RunStopped, SpendLimitReached, StoreFailed
 from nbvision.live import LiveText
 from nbvision.markup import bundle, escape, one_line, rich
+from nbvision.run_calls import RunCalls
 from nbvision.store import Allowance, Lease, Taken
 from nbvision.store.notices import notice
 from nbvision.store.values import dollars_in_words
 
-__all__ = ["Run", "RunCalls", "call_in_runs", "open_runs", "run"]
+__all__ = ["Run", "call_in_runs", "open_runs", "run"]
 
 _LONGEST_NAME = 100
 _OVER = "wait inside the with block for its threads and tasks"
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class RunCalls:
-    """How many calls a run has seen, since its block was entered.
-
-    Attributes
-    ----------
-    asked
-        Sent to the service; those under way too.
-    from_store
-        Answered with a stored answer, or with that of an identical call under way.
-    failed
-        How many of those asked brought no usable answer.
-    refused
-        Not sent, since the budget had not enough left or the run was stopped.
-    unpriced
-        How many of those asked have no known price.
-
-    Examples
-    --------
-    >>> print(RunCalls(asked=3, from_store=40, failed=1))
-    3 asked (1 failed), 40 from store
-    """
-
-    asked: int = 0
-    from_store: int = 0
-    failed: int = 0
-    refused: int = 0
-    unpriced: int = 0
-
-    def __str__(self) -> str:
-        failed = f" ({self.failed} failed)" if self.failed else ""
-        words = f"{self.asked} asked{failed}, {self.from_store} from store"
-        words += f", {self.refused} refused" if self.refused else ""
-        return words + (f", {self.unpriced} of unknown price" if self.unpriced else "")
 
 
 class Run(AbstractContextManager["Run"]):
@@ -90,6 +55,7 @@ class Run(AbstractContextManager["Run"]):
         self._allowance = self._paid_from()
         self._lock = threading.Lock()
         self._counted = RunCalls()
+        self._around: tuple[Run, ...] = (self,)
         self._pid = 0
         self._is_over = False
         self._spent: Taken | None = None
@@ -122,6 +88,8 @@ class Run(AbstractContextManager["Run"]):
     def wrap(self, function: Callable[P, Result]) -> Callable[P, Result]:
         """Return a function whose calls belong to this run, whatever thread it runs in.
 
+        They belong to the runs around this one, too.
+
         A thread that was started by hand, or by an executor, knows of no run: give it
         ``run.wrap(work)`` instead of ``work``.
 
@@ -141,7 +109,7 @@ class Run(AbstractContextManager["Run"]):
 
         @wraps(function)
         def within(*args: P.args, **kwargs: P.kwargs) -> Result:
-            token = _here.set((*(one for one in _here.get() if one is not self), self))
+            token = _here.set((*dict.fromkeys((*_here.get(), *self._around)),))
             try:
                 return function(*args, **kwargs)
             finally:
@@ -158,8 +126,9 @@ class Run(AbstractContextManager["Run"]):
                 self._lease = self._leased(leaving)
             leaving.callback(self._close)
             self._pid = os.getpid()
-            self._live = leaving.enter_context(LiveText(_called(self.name)))
-            _here.set((*_here.get(), self))
+            self._live = _live_line(self.name, leaving)
+            self._around = (*_here.get(), self)
+            _here.set(self._around)
             _open.append(self)
             self._leaving = leaving.pop_all()
         return self
@@ -176,13 +145,12 @@ class Run(AbstractContextManager["Run"]):
             self._leaving.__exit__(kind, error, trace)
 
     def __str__(self) -> str:
-        words = f"{_called(self.name)}: {self._counted}; {self.spent} spent"
-        if self.budget is not None:
-            left = dollars_in_words(self.left or 0.0)
-            words += f" of {dollars_in_words(self.budget.dollars)}, {left} left"
+        parts = [str(self._counted), self._money()]
         if self._lease is not None and self._lease.is_lost:
-            words += "; another kernel has taken it over while this one slept"
-        return words + (f"; stopped: {one_line(self.why)[:300]}" if self.why else "")
+            parts.append("another kernel has taken it over while this one slept")
+        if self.why:
+            parts.append(f"stopped: {one_line(self.why)[:300]}")
+        return f"{_called(self.name)}: {'; '.join(parts)}"
 
     def __repr__(self) -> str:
         return f"Run({self.name!r}, {self._counted})" if self.name else f"Run({self._counted})"
@@ -228,6 +196,16 @@ class Run(AbstractContextManager["Run"]):
         if self._live is not None and threading.current_thread() is threading.main_thread():
             self._live.progress(str(self).partition(": ")[2])
 
+    def _money(self) -> str:
+        try:
+            spent = self.spent
+        except StoreFailed:
+            return "what is spent cannot be read"
+        if self.budget is None:
+            return f"{spent} spent"
+        left = dollars_in_words(max(0.0, self.budget.dollars - spent.most))
+        return f"{spent} spent of {dollars_in_words(self.budget.dollars)}, {left} left"
+
     def _paid_from(self) -> Allowance:
         own = f"run:{self.name}" if self.name else f"{UNNAMED}{uuid4().hex}"
         name, dollars = own, None
@@ -264,7 +242,7 @@ class Run(AbstractContextManager["Run"]):
                 )
             leaving.callback(lease.release)
             return lease
-        live = leaving.enter_context(LiveText(_called(self.name)))
+        live = _live_line(self.name, leaving)
         held = store.leased(
             name,
             require_wanted=_require_wanted,
@@ -324,16 +302,19 @@ def run(
     ...     for sample in (nv.samples.shelf_before, nv.samples.shelf_after):
     ...         _ = nv.describe(sample, backend=practice)
     >>> print(shelves)
-    this run: 2 asked, 0 from store; $0.00 spent of $0.5000, $0.5000 left
+    this run: 2 asked, 0 from store; $0.00 spent of $0.50, $0.50 left
     """
-    if name is not None:
-        is_name = isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME
-        if not is_name or one_line(name, empty="") != name:
-            limit = f"one line of 1 to {_LONGEST_NAME} characters"
-            raise RequestError(f"name={name!r}"[:200], limit=limit, cure='nv.run("shelves"), say')
+    _check_name(name)
     if budget is not None and not isinstance(budget, Budget):
         budget = Budget.of(budget, f"run:{name}" if name else f"{UNNAMED}{uuid4().hex}")
     return Run(name or "", budget, waits=wait)
+
+
+def _check_name(name: object) -> None:
+    is_name = isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME
+    if name is not None and not (is_name and one_line(str(name), empty="") == name):
+        limit = f"one line of 1 to {_LONGEST_NAME} characters"
+        raise RequestError(f"name={name!r}"[:200], limit=limit, cure='nv.run("shelves"), say')
 
 
 class CallInRuns:
@@ -420,6 +401,16 @@ _open: list[Run] = []
 _named: dict[tuple[int, str], Run] = {}
 
 
+def _begin_anew() -> None:
+    """Give the runs of a forked child locks of their own: the parent may have held these."""
+    for one in _open:
+        one._lock = threading.Lock()  # noqa: SLF001 - of this module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
 def _hold_here(one: Run) -> None:
     if _named.setdefault((os.getpid(), one.name), one) is not one:
         raise RequestError(
@@ -431,6 +422,13 @@ def _hold_here(one: Run) -> None:
 
 def _let_go_here(one: Run) -> None:
     _named.pop((os.getpid(), one.name), None)
+
+
+def _live_line(name: str, leaving: ExitStack) -> LiveText:
+    """Return a line that goes when the block is left, by an interrupt too: no answer is cut."""
+    live = LiveText(_called(name))
+    leaving.callback(live.__exit__, None, None, None)
+    return live
 
 
 def _require_wanted() -> None:

@@ -15,6 +15,11 @@ from nbvision.store import OFF, Store, open_store
 os.environ["NBVISION_DATA"] = OFF
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let budgets be kept in memory without a word: that is what nearly all tests do."""
+    config.addinivalue_line("filterwarnings", "ignore:nbvision. budgets are kept:UserWarning")
+
+
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Keep calls in a folder of this test's own."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
+from typing import Any
 
 import pytest
 from jupyter_client.manager import KernelManager
@@ -67,6 +68,23 @@ def test_words_stream_in_one_output_that_is_gone_at_the_end(
     assert max(len(json.dumps(m["content"])) for m in updates) < 20_000
     assert updates[-1]["content"]["data"] == {"text/plain": ""}  # type: ignore[index]
     assert not [m for m in messages if m["msg_type"] in {"error", "stream"}]
+
+
+def test_a_run_shows_its_cost_in_a_line_that_is_gone_at_the_end(
+    kernel: tuple[KernelManager, object],
+) -> None:
+    run(kernel, SLOW)
+    call = "nv.describe(nv.samples.shapes, backend=practice)"
+    messages = run(kernel, f"with nv.run(budget=0.5):\n  for _ in range(2): {call}")
+    shown: dict[str, list[str]] = {}
+    for message in messages:
+        content: dict[str, Any] = message["content"]  # type: ignore[assignment]
+        if message["msg_type"] in {"display_data", "update_display_data"}:
+            words = content["data"]["text/plain"]
+            shown.setdefault(content["transient"]["display_id"], []).append(words)
+    (line,) = (words for words in shown.values() if words[0].startswith("this run: "))
+    assert any("2 asked, 0 from store; $0.00 spent of $0.50, $0.50 left" in one for one in line)
+    assert {words[-1] for words in shown.values()} == {""}
 
 
 def test_an_interrupt_keeps_the_part_and_marks_it(kernel: tuple[KernelManager, object]) -> None:

@@ -584,7 +584,7 @@ def test_a_budget_refuses_before_sending_and_survives_a_restart(store: Store) ->
         assert 0 < spent < 0.001
         with pytest.raises(BudgetExceeded) as caught:
             nv.describe(PICTURE, "two", backend=backend(0.001), max_tokens=1000)
-        assert "of which $0.0001 is spent" in str(caught.value)
+        assert "of which $0.000128 is spent" in str(caught.value)
         store.close()
         with pytest.raises(BudgetExceeded):
             nv.describe(PICTURE, "two", backend=backend(0.001), max_tokens=1000)
@@ -592,13 +592,14 @@ def test_a_budget_refuses_before_sending_and_survives_a_restart(store: Store) ->
         assert len(place.arrived) == 1
 
 
-def test_a_budget_holds_where_nothing_is_kept() -> None:
+def test_a_budget_holds_where_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbvision.store.notices._said", set())
     with asked(budget=0.02, model="claude-haiku-4-5") as (backend, place):
         keeping = backend.keeping
         assert keeping.store is None
         assert keeping.budget is not None
         backend.keeping = replace(keeping, budget=replace(keeping.budget, name="of this test"))
-        with pytest.raises(BudgetExceeded):
+        with pytest.raises(BudgetExceeded), pytest.warns(StoreNotice, match="memory only"):
             nv.describe(PICTURE, backend=backend)
         nv.describe(PICTURE, backend=backend, max_tokens=1000)
         nv.describe(PICTURE, backend=backend, max_tokens=1000)

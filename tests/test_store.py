@@ -194,7 +194,7 @@ def test_a_budget_holds_what_is_under_way_at_its_worst(store: Store) -> None:
     with pytest.raises(BudgetExceeded) as caught:
         store.begin(asked, allowances=[Allowance("lesson", 1.0)])
     words = str(caught.value)
-    for part in ("$0.4000", "$1.00", "$0.8000 is spent", "$0.2000 left", "nv.connect(budget=1.2)"):
+    for part in ("$0.40", "$1.00", "$0.80 is spent", "$0.20 left", "nv.connect(budget=1.2)"):
         assert part in words
     assert len(store.history()) == 2
     store.complete(first, replace(ANSWER, dollars=0.1))

@@ -24,6 +24,7 @@ ROWS = [
         "matching",
         "platforms",
         "prompts",
+        "run_calls",
         "samples",
         "spellings",
         "spending",

@@ -131,7 +131,8 @@ def connect(
         Only answer from there, and send nothing: no key is needed. ``NBVISION_OFFLINE`` in the
         environment says so too, and names the folder for those that have none.
     budget
-        How many US dollars calls may cost in all; kept over restarts.
+        How many US dollars calls may cost in all; kept over restarts, for each notebook. One
+        with a name, ``nv.Budget.of(1.00, "lesson")``, is shared by all that name it.
     store
         Whether answers are also kept in this person's own store; by default all but practice
         answers are.

@@ -264,11 +264,16 @@ class Backend(Protocol):
 
 
 def introduction(backend: Backend) -> dict[str, str]:
-    """Return how a backend shows itself: who answers, and why."""
-    words = f"{backend.name} answers, with {backend.model}: {backend.why}"
+    """Return how a backend shows itself: who answers, and why; what is kept of it."""
+    lines = [backend.why]
+    # That practice answers are not kept, as they are free, is not worth a line.
+    if backend.name != "practice" or backend.keeping != Keeping(in_store=False):
+        lines.append(backend.keeping.in_words())
+    words = f"{backend.name} answers, with {backend.model}: " + "\n".join(lines)
+    small = "".join(f"<br><small>{escape(line)}</small>" for line in lines)
     markup = rich(
         f"<div><b>{escape(backend.name)}</b> answers, with <code>{escape(backend.model)}</code>."
-        f"<br><small>{escape(backend.why)}</small></div>"
+        f"{small}</div>"
     )
     return bundle(words, markup=markup)
 

@@ -6,6 +6,7 @@ from typing import Any
 from nbvision.backends import Backend, connected
 from nbvision.markup import bundle, escape, one_line, rich, table
 from nbvision.results import Cost
+from nbvision.runs import Run, open_runs
 from nbvision.spending import Spent, spent
 
 __all__ = ["Settings", "Status", "status_of"]
@@ -44,11 +45,14 @@ class Status:
         What the magics ask with.
     rows
         What was spent, by who answered and with which model.
+    runs
+        The runs that this kernel is in.
     """
 
     backend: Backend | None
     settings: Settings
     rows: tuple[Spent, ...]
+    runs: tuple[Run, ...] = ()
 
     @property
     def total(self) -> Spent:
@@ -60,7 +64,7 @@ class Status:
 
     def in_words(self) -> str:
         """Return it as lines of text."""
-        lines = [self._who(), f"magics ask with: {self.settings}", self._sum()]
+        lines = self._lines()
         if len(self.rows) > 1:
             lines += ["  ".join(cells) for cells in self._table()]
         return "\n".join(lines)
@@ -69,10 +73,16 @@ class Status:
         return f"Status({self._sum()})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        lines = (self._who(), f"magics ask with: {self.settings}", self._sum())
-        shown = "".join(f"<div>{escape(line)}</div>" for line in lines)
+        shown = "".join(f"<div>{escape(line)}</div>" for line in self._lines())
         rows = table(_HEAD, self._table()) if self.rows else ""
         return bundle(self.in_words(), markup=rich(shown + rows))
+
+    def _lines(self) -> list[str]:
+        lines = [self._who(), f"magics ask with: {self.settings}", self._sum()]
+        budget = None if self.backend is None else self.backend.keeping.budget
+        if budget is not None:
+            lines.append(f"budget {one_line(budget.name)[:200]}: {budget}")
+        return lines + [f"under way: {one}" for one in self.runs]
 
     def _who(self) -> str:
         if self.backend is None:
@@ -111,7 +121,7 @@ def status_of(settings: Settings) -> Status:
     >>> status_of(Settings(model="claude-haiku-4-5")).settings.model
     'claude-haiku-4-5'
     """
-    return Status(connected(), settings, spent())
+    return Status(connected(), settings, spent(), open_runs())
 
 
 def _cost(row: Spent) -> str:

@@ -67,7 +67,7 @@ class Taken:
     Examples
     --------
     >>> str(Taken(0.25, 0.1)), Taken(0.25, 0.1).most
-    ('$0.2500 and at most $0.1000 more', 0.35)
+    ('$0.25 and at most $0.10 more', 0.35)
     """
 
     dollars: float = 0.0

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 from nbvision.errors import StoreFailed
@@ -73,13 +72,15 @@ def open_store(
         return _opened[folder]
 
 
-@cache
 def memory_store() -> Store:
     """Return a store that ends with this process: budgets hold even where nothing is kept."""
-    database = Database(IN_MEMORY)
-    with database.writing() as connection:
-        schema.migrate(connection)
-    return Store(database)
+    with _lock:  # two threads that ask at once must not have two
+        if IN_MEMORY not in _opened:
+            database = Database(IN_MEMORY)
+            with database.writing() as connection:
+                schema.migrate(connection)
+            _opened[IN_MEMORY] = Store(database)
+        return _opened[IN_MEMORY]
 
 
 def _open(folder: Path, kind_of_disk: Callable[[Path], str]) -> Store:

@@ -81,9 +81,10 @@ def dollars_in_words(dollars: float) -> str:
     Examples
     --------
     >>> [dollars_in_words(amount) for amount in (0, 1.5, 1.2345, 0.25, 0.00012, 0.00000025)]
-    ['$0.00', '$1.50', '$1.2345', '$0.2500', '$0.000120', '$0.000000250']
+    ['$0.00', '$1.50', '$1.2345', '$0.25', '$0.000120', '$0.000000250']
     """
-    if dollars == 0 or (dollars >= 1 and round(dollars, 4) == round(dollars, 2)):
+    is_in_cents = dollars >= 0.01 and round(dollars, 4) == round(dollars, 2)  # noqa: PLR2004 - one
+    if dollars == 0 or is_in_cents:
         return f"${dollars:.2f}"
     places = 4 if dollars >= 0.001 else 6 if dollars >= 0.00001 else 9  # noqa: PLR2004 - three digits
     return f"${dollars:.{places}f}"

@@ -6,6 +6,7 @@ and whatever waits for a disk, a picture or a service runs in a thread of its ow
 """
 
 import asyncio
+import contextvars
 import os
 import threading
 from collections.abc import Callable
@@ -39,7 +40,11 @@ class Engine:
         self._loop.call_soon_threadsafe(self._loop.call_later, seconds, action)
 
     def work(self, action: Callable[[], Result]) -> "Future[Result]":
-        """Run an action that may wait in a thread of its own, and return its future."""
+        """Run an action that may wait in a thread of its own, and return its future.
+
+        It runs in the caller's context: what a cell asks within a run belongs to the run.
+        """
+        context = contextvars.copy_context()
         future: Future[Result] = Future()
 
         def run() -> None:
@@ -50,7 +55,7 @@ class Engine:
             else:
                 future.set_result(result)
 
-        threading.Thread(target=run, name="nbvision-work", daemon=True).start()
+        threading.Thread(target=context.run, args=(run,), name="nbvision-work", daemon=True).start()
         return future
 
 
