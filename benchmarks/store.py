@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -45,7 +46,8 @@ store, worst = open_store(), 0.0
 for number in range(int(sys.argv[2])):
     started = time.perf_counter()
     asked = Intent("n", f"{sys.argv[1]}-{number}", "anthropic", "anthropic", "m", "Hello " * 20)
-    store.complete(store.begin(asked), Ending("answered", 0.001, text="word " * 200, message={}))
+    number, lease = store.begin_alone(asked, store.newest(asked.exact, 0))
+    store.complete(number, Ending("answered", 0.001, text="word " * 200, message={}), lease)
     worst = max(worst, time.perf_counter() - started)
 print(worst)
 """
@@ -135,6 +137,7 @@ def _copy(image: PreparedImage, level: int | None = None) -> PreparedImage:
 def _writers(folder: Path) -> Iterator[str]:
     yield "## Kernels writing at once\n"
     yield "Each call is two transactions, both on the disk before the next.\n"
+    yield "A lease is held meanwhile.\n"
     yield "| kernels | calls each | calls a second | worst wait | lost | errors |"
     yield "|---|---|---|---|---|---|"
     for kernels, each in ((1, 500), (4, 200), (16, 500)):
@@ -176,6 +179,8 @@ def _searched(folder: Path, count: int) -> Iterator[str]:
     yield f"{size:.1f} GB; the index of words took {seconds:.0f} s, once. The newest hundred.\n"
     yield "| search | found | median | worst |"
     yield "|---|---|---|---|"
+    # The first call was made now; all others lie a minute apart.
+    late = datetime.fromtimestamp(1_760_000_000 + 60 * (count - 100), UTC)
     asks: dict[str, Callable[[], list[Any]]] = {
         "nothing: the newest": store.history,
         "a word in every eighth call": lambda: store.history(COMMON),
@@ -186,6 +191,16 @@ def _searched(folder: Path, count: int) -> Iterator[str]:
         "a word, one of two models": lambda: store.history(COMMON, model="claude-opus-5-5"),
         "a rare word, a rare model": lambda: store.history(RARE, model="claude-haiku-4-5"),
         "a common word, a rare model": lambda: store.history(COMMON, model="rare"),
+        "a common word, no such model": lambda: store.history(COMMON, model="none"),
+        "a common and a rare word": lambda: store.history(f"{COMMON} {RARE}"),
+        "a word in every call": lambda: store.history("where"),
+        "that, a rare model": lambda: store.history("where", model="rare"),
+        "the last hundred minutes": lambda: store.history(since=late),
+        "a common word, since then": lambda: store.history(COMMON, since=late),
+        "a word in every call, since then": lambda: store.history("where", since=late),
+        "a model, since then": lambda: store.history(model="claude-opus-5-5", since=late),
+        "word, model and time": lambda: store.history(COMMON, model="rare", since=late),
+        "nothing so new": lambda: store.history(COMMON, since=late + timedelta(days=9000)),
         "a stored answer": lambda: [store.find("exact-500")],
     }
     for name, ask in asks.items():

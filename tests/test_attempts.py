@@ -122,17 +122,3 @@ def test_one_that_is_stopped_after_a_broken_attempt_may_have_been_billed(store: 
         assert len(place.arrived) == 1
     assert isinstance(caught.value, Interrupted | ServiceFailed | ConnectionLost)
     assert store.history()[0].dollars is None
-
-
-@pytest.mark.parametrize("budget", [None, 1.0])
-def test_it_is_counted_where_nothing_is_kept(budget: float | None, request: Any) -> None:
-    from nbvision.budget import ledger
-
-    before = ledger().allowances.kept() if budget else []
-    del request
-    with asked(answering(500), budget=budget, **HAIKU) as (backend, _):
-        assert ask(backend).text
-    if budget:
-        unsure = sum(one.taken.unsure for one in ledger().allowances.kept())
-        grown = unsure - sum(one.taken.unsure for one in before)
-        assert grown == pytest.approx(worst(max_tokens=1000))

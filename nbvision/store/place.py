@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from nbvision.errors import StoreFailed
@@ -27,10 +28,19 @@ _OTHERS_MAY_WRITE = 0o022
 def data_folder(environment: Mapping[str, str]) -> Path:
     """Return where data of this person's is kept: ``NBVISION_DATA``, else as the system says."""
     if chosen := environment.get("NBVISION_DATA"):
-        return Path(chosen).expanduser()
+        return _placed(chosen)
     from platformdirs import user_data_path
 
     return user_data_path("nbvision", appauthor=False)
+
+
+@cache
+def _placed(chosen: str) -> Path:
+    """Return a path in full, once: a notebook that changes its folder keeps its record."""
+    path = Path(chosen)
+    with suppress(RuntimeError):  # there is no home: then it is a name like others
+        path = path.expanduser()
+    return path.absolute()
 
 
 def private_folder(folder: Path) -> Path:

@@ -9,7 +9,14 @@ from nbvision.store.database import Database
 from nbvision.store.records import PastCall
 from nbvision.store.values import BILLION, utc
 
-__all__ = ["PAST_COLUMNS", "index_words", "past_call", "search_statement"]
+__all__ = [
+    "PAST_COLUMNS",
+    "index_words",
+    "is_rare",
+    "lowest_number",
+    "past_call",
+    "search_statement",
+]
 
 PAST_COLUMNS = (
     "number, asked_at, outcome, backend, model, sample, prompt, text, input_tokens, "
@@ -21,6 +28,8 @@ _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
 )
 _AT_ONCE = 5000
+_FEW = 100_000
+_RARE = 2000
 
 
 def past_call(row: tuple[Any, ...]) -> PastCall:
@@ -62,8 +71,33 @@ def index_words(database: Database) -> bool:
     return True
 
 
+def lowest_number(database: Database, since: int) -> int | None:
+    """Return a number below which no call is that new; None if none is.
+
+    Without it a search would look through all older calls for what is not there. Numbers and
+    times need not be in the same order, as clocks are set back.
+    """
+    statement = f"SELECT number FROM calls WHERE asked_at >= ? LIMIT {_FEW}"
+    found = database.rows(f"SELECT min(+number), count(*) FROM ({statement})", (since,))
+    number, count = found[0]
+    return 0 if count == _FEW else number
+
+
+def is_rare(database: Database, model: str) -> bool:
+    """Whether so few calls went to a model that they are better gathered first."""
+    statement = f"SELECT 1 FROM calls WHERE model = ? LIMIT {_RARE}"
+    ((count,),) = database.rows(f"SELECT count(*) FROM ({statement})", (model,))
+    return bool(count < _RARE)
+
+
 def search_statement(
-    search: str, model: str, since: int | None, limit: int, *, has_index: bool
+    search: str,
+    model: str,
+    since: tuple[int, int] | None,
+    limit: int,
+    *,
+    has_index: bool,
+    is_model_rare: bool = False,
 ) -> tuple[str, list[Any]]:
     """Return the question for past calls, newest first, and its values.
 
@@ -74,7 +108,8 @@ def search_statement(
     if model:
         conditions.append(("model = ?", model))
     if since is not None:
-        conditions.append(("asked_at >= ?", since))
+        conditions.append(("asked_at >= ?", since[0]))
+        conditions.append(("calls.number >= ?", since[1]))
     more = "".join(f" AND {condition}" for condition, _ in conditions)
     values = [value for _, value in conditions]
     tail = "ORDER BY number DESC LIMIT ?"
@@ -86,9 +121,16 @@ def search_statement(
         statement = f"SELECT {PAST_COLUMNS} FROM calls WHERE {through}{more} {tail}"
         return statement, [*patterns, *values, limit]
     columns = PAST_COLUMNS.replace("prompt, text", "calls.prompt, calls.text")
+    # Within the index first: to fetch each call with a common word takes far longer.
+    within, bounds = "", list[Any]()
+    if since is not None:
+        within, bounds = " AND words.rowid >= ?", [since[1]]
+    if is_model_rare:
+        within += " AND +words.rowid IN (SELECT number FROM calls WHERE model = ?)"
+        bounds.append(model)
     by_index = (
         f"SELECT {columns} FROM words CROSS JOIN calls ON calls.number = words.rowid "
-        f"WHERE words MATCH ?{more} ORDER BY words.rowid DESC LIMIT ?"
+        f"WHERE words MATCH ?{within}{more} ORDER BY words.rowid DESC LIMIT ?"
     )
     beside = (
         f"SELECT {PAST_COLUMNS} FROM calls INDEXED BY calls_to_index "
@@ -96,7 +138,7 @@ def search_statement(
     )
     statement = f"SELECT * FROM ({by_index}) UNION ALL SELECT * FROM ({beside}) {tail}"
     match = " ".join(f'"{word}"*' for word in words)
-    return statement, [match, *values, limit, *patterns, *values, limit, limit]
+    return statement, [match, *bounds, *values, limit, *patterns, *values, limit, limit]
 
 
 def _words(search: str) -> list[str]:

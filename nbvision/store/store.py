@@ -17,7 +17,14 @@ from nbvision.store.entering import (
 )
 from nbvision.store.leases import Lease, Leases, delete, let_go, nothing
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
-from nbvision.store.searching import PAST_COLUMNS, index_words, past_call, search_statement
+from nbvision.store.searching import (
+    PAST_COLUMNS,
+    index_words,
+    is_rare,
+    lowest_number,
+    past_call,
+    search_statement,
+)
 from nbvision.store.values import (
     BILLION,
     from_json,
@@ -283,8 +290,21 @@ class Store:
         has_index = False
         if search.strip():
             has_index = index_words(self._database)
-        moment = None if since is None else microseconds_of(since)
-        statement, values = search_statement(search, model, moment, limit, has_index=has_index)
+        after = None
+        if since is not None:
+            moment = microseconds_of(since)
+            number = lowest_number(self._database, moment)
+            if number is None:
+                return []
+            after = (moment, number)
+        statement, values = search_statement(
+            search,
+            model,
+            after,
+            limit,
+            has_index=has_index,
+            is_model_rare=bool(model) and is_rare(self._database, model),
+        )
         return [past_call(row) for row in self._database.rows(statement, values)]
 
     def details(self, number: int) -> dict[str, Any] | None:
