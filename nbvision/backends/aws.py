@@ -18,7 +18,7 @@ from nbvision.backends.addresses import (
     require_sendable_key,
     shown,
 )
-from nbvision.backends.aws_connections import read_bounded, stop_early
+from nbvision.backends.aws_connections import aws_session, read_bounded, stop_early
 from nbvision.backends.door import require_spelling
 from nbvision.backends.protocol import (
     Answer,
@@ -249,8 +249,6 @@ def about_credentials(error: Exception) -> NotConnected | None:
 def _make_client(
     region: str | None, profile: str | None, api_key: str | None, endpoint_url: str | None
 ) -> Any:
-    import boto3
-
     if endpoint_url is not None:
         require_private(endpoint_url)
     if api_key is not None:
@@ -261,9 +259,12 @@ def _make_client(
     def make() -> Any:
         # boto3 reads AWS_DEFAULT_REGION alone; the other SDKs, and the guides, say AWS_REGION.
         place = region or os.environ.get("AWS_REGION")
-        session = boto3.Session(profile_name=profile, region_name=place)
-        config = _config(api_key, profile, endpoint_url)
-        client = session.client("bedrock-runtime", endpoint_url=endpoint_url, config=config)
+        client = aws_session(profile).create_client(
+            "bedrock-runtime",
+            region_name=place,
+            endpoint_url=endpoint_url,
+            config=_config(api_key, profile, endpoint_url),
+        )
         if api_key is not None:
             _send_bearer(client, api_key)
         read_bounded(client)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from nbvision.backends.addresses import require_sendable_key
+from nbvision.backends.aws_connections import aws_session
 from nbvision.backends.door import Door, address_of, require_given, require_name, setting
 from nbvision.catalogue import DEFAULT_BEDROCK_MODEL, DEFAULT_MANTLE_MODEL, DEFAULT_MODEL
 from nbvision.errors import NbvisionError, NotConnected
@@ -200,13 +201,12 @@ def aws_door(
 
 def _region(region: str | None, profile: str | None, name: str) -> str:
     """Return the region as boto3 knows it: also a profile may name one."""
-    import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
     found, failure = setting(region, "AWS_REGION", "AWS_DEFAULT_REGION"), ""
     try:
-        session = boto3.Session(profile_name=profile)
-        found = found or session.region_name
+        session = aws_session(profile)
+        found = found or session.get_config_variable("region")
     except ProfileNotFound:
         named = profile or os.environ.get("AWS_PROFILE")
         failure = f"no AWS profile {named!r}"[:120]
@@ -235,9 +235,7 @@ def _key(api_key: str | None, profile: str | None, *variables: str) -> str | Non
 
 def _signer(region: str, profile: str | None) -> Callable[[Any], None]:
     """Return what signs a request for ``bedrock-runtime`` with the usual AWS credentials."""
-    import boto3
-
-    session = boto3.Session(profile_name=profile, region_name=region)
+    session = aws_session(profile)
 
     def sign(request: Any) -> None:
         from botocore.auth import SigV4Auth
