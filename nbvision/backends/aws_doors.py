@@ -11,7 +11,7 @@ from typing import Any
 
 from nbvision.backends.addresses import require_sendable_key
 from nbvision.backends.aws_connections import aws_session
-from nbvision.backends.door import Door, address_of, require_given, require_name, setting
+from nbvision.backends.door import OLDER, Door, address_of, require_given, require_name, setting
 from nbvision.catalogue import DEFAULT_BEDROCK_MODEL, DEFAULT_MANTLE_MODEL, DEFAULT_MODEL
 from nbvision.errors import NbvisionError, NotConnected
 from nbvision.platforms import find_platform
@@ -20,9 +20,6 @@ __all__ = ["aws_door", "bedrock_messages_door", "mantle_door"]
 
 _BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"
 _AWS_KEY = "ANTHROPIC_AWS_API_KEY"
-# Models up to 4.6 do not know the version that the client sends of itself
-# (build-with-claude/claude-on-amazon-bedrock-legacy, after 2026-10-21).
-_OLDER = {"anthropic-version": "2023-06-01"}
 
 
 def bedrock_messages_door(
@@ -57,7 +54,9 @@ def bedrock_messages_door(
     place = _region(region, profile, "bedrock-messages")
     key = _key(api_key, profile, _BEDROCK_KEY)
     address = address or f"https://bedrock-runtime.{place}.amazonaws.com/anthropic"
-    headers = dict(_OLDER) | ({"x-api-key": key} if key is not None else {})
+    # Models up to 4.6 do not know the version that the client sends of itself
+    # (build-with-claude/claude-on-amazon-bedrock-legacy, after 2026-10-21).
+    headers = dict(OLDER) | ({"x-api-key": key} if key is not None else {})
 
     def make(http_client: Any) -> Any:
         import anthropic
