@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# What Python has once compiled it need not compile again, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test lab check notebooks replies screenshots soak bench setup clean
 
 help:  ## list the targets
@@ -13,7 +16,7 @@ demo: setup  ## the main job on a real photograph, without a key
 
 test: setup  ## set up and pass all tests
 	$(BIN)/python tests/browser/environment.py
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lab: setup  ## open JupyterLab on the tutorials
 	$(BIN)/jupyter lab notebooks

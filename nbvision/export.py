@@ -18,6 +18,7 @@ from typing import Any, Literal
 from nbvision.catalogue import find_model
 from nbvision.errors import RequestError
 from nbvision.markup import bundle, escape, rich
+from nbvision.platforms import find_platform
 from nbvision.prompts import in_words
 from nbvision.spellings import PictureFile, as_json_around, as_python, as_yaml
 
@@ -148,7 +149,20 @@ def export_body(body: Mapping[str, Any], form: Form) -> Export:
     files: dict[str, bytes] = {}
     named = _with_blocks(_plain_data(body), lambda block: _named(block, files))
     write = {"python": _python, "curl": _curl, "boto3": _boto3, "ant": _ant}[form]
-    return Export(_NAMES[form], write(named), MappingProxyType(files))
+    notes = _comments(list(_too_large(files))) if form == "boto3" else ""
+    return Export(_NAMES[form], notes + write(named), MappingProxyType(files))
+
+
+def _too_large(files: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield which pictures Amazon Bedrock will refuse for their size."""
+    most = find_platform("bedrock").image_base64_limit
+    for name, data in files.items():
+        length = 4 * -(-len(data) // 3)
+        if most is not None and length > most:
+            yield (
+                f"{name} is {length / 1e6:.1f} MB as base64; Bedrock takes {most / 1e6:g} MB: "
+                'prepare it for there: nv.prepare(image, backend=nv.connect("bedrock")).'
+            )
 
 
 def _plain_data(body: Mapping[str, Any]) -> Any:

@@ -90,7 +90,7 @@ def table(
     caption
         What stands above them.
     unbroken
-        The columns, from 0, whose cells stay on one line: ids, dates, numbers.
+        The columns, from 0, whose cells break only where they say so: ids, dates, numbers.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def table(
     """
     # Notebooks align cells to the right, which suits numbers and nothing else.
     left = ' style="text-align:left"'
-    whole = ' style="text-align:left;white-space:nowrap"'
+    whole = ' style="text-align:left;white-space:pre"'
     # Beside cells that keep to one line, words that wrap would be left a sliver.
     words = ' style="text-align:left;min-width:18em"' if unbroken else left
     head = "".join(f'<th scope="col"{left}>{escape(cell)}</th>' for cell in header)

@@ -46,8 +46,14 @@ class ModelTable(tuple[Model, ...]):
         return bundle(str(self), markup=self._to_html())
 
     def _to_html(self) -> str:
-        notes = len(_HEAD) - 1
-        return table(_HEAD, self._rows(), caption=self._caption(), unbroken=range(notes))
+        # A notebook's window is no wider than this: what belongs to a model's id stands below
+        # it, and the days of the rows are in the caption.
+        head = ("model, on Bedrock", "tier", "context", "$ in / out\nper million", "ends", "note")
+        rows = (
+            (f"{name}\n{bedrock}", tier, context, price, ends.replace("before ", "before\n"), note)
+            for name, tier, context, price, bedrock, ends, _, note in self._rows()
+        )
+        return table(head, rows, caption=self._caption(), unbroken=range(len(head) - 1))
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
         # IPython prints tuples its own way unless told otherwise.

@@ -124,7 +124,8 @@ class Proof:
             return "Nothing could be asked."
         wrong = known.count(False)
         if not wrong:
-            return f"All {len(known)} answers are as predicted; nothing was paid."
+            whole = f"All {len(known)} answers are" if len(known) > 1 else "The one answer is"
+            return f"{whole} as predicted; nothing was paid."
         return (
             f"{wrong} of {len(known)} answers differ from our rule; nothing was paid. "
             "proof.tier is what the service named, proof.remember() uses it."

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from nbvision.errors import RequestError
 from nbvision.findings import Finding, Findings
+from nbvision.json_fields import is_whole
 from nbvision.markup import plain
 
 __all__ = [
@@ -44,7 +45,6 @@ _ALONE = (
 )
 _DEFINED = ("$defs", "definitions")
 _TELLS_TYPE = ("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref")
-_HALF = re.compile("[\ud800-\udfff]")
 _PLAIN_NAME = re.compile(r"[\w$-]+")
 _IN_WORDS = (
     "leave it out and say it in the description, or give a pydantic model: its rules go out as "
@@ -281,8 +281,9 @@ class _Copy:
                 cure="ask for less at once",
             )
         if isinstance(value, str):
-            if value.isascii() or not _HALF.search(value):
-                return str.__str__(value)  # an Enum of text is its value
+            text = str.__str__(value)  # an Enum of text is its value
+            if is_whole(text):
+                return text
             raise _not_json(place, "holds half a character", "write it again; it was cut apart")
         if value is None or (isinstance(value, int) and value.bit_length() <= _MOST_BITS):
             return value

@@ -5,7 +5,6 @@ by its content, in this kernel and in later ones, because its name there is the 
 whoever may store files in the same workspace is trusted not to misname them.
 """
 
-import re
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed, wait
@@ -14,6 +13,7 @@ from functools import partial
 from typing import Any, overload
 
 from nbvision.backends import Backend, Shelf, StopSignal, current
+from nbvision.backends.files import FILE_ID
 from nbvision.backends.stopping import stop_here
 from nbvision.catalogue import Model, find_model
 from nbvision.errors import Interrupted, RequestError, UnreadableAnswer
@@ -38,7 +38,6 @@ _PREFIX = "nbvision-"
 _ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
 
 _CLOCKS_DIFFER_SECONDS = 300.0
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 _GLANCE_SECONDS = 0.1
 
@@ -401,7 +400,8 @@ def _ids_of(files: object, held_by: str) -> list[str]:
         return [files.id]
     if isinstance(files, FileTable | list | tuple):
         return [file_id for one in files for file_id in _ids_of(one, held_by)]
-    if isinstance(files, str) and _ID.fullmatch(files):
+    # A file's name is no id; the service would say no more than that there is no such file.
+    if isinstance(files, str) and FILE_ID.fullmatch(files) and files.startswith("file"):
         return [files]
     raise RequestError(
         f"{one_line(repr(files))[:100]} is no file",

@@ -13,7 +13,7 @@ from PIL import Image
 from wire import answer_well, wire
 
 import nbvision as nv
-from nbvision.backends import Backend, connected, retrying
+from nbvision.backends import Backend, connected, connection, retrying
 from nbvision.errors import (
     AccessDenied,
     ConnectionLost,
@@ -395,3 +395,13 @@ def assert_no_key_hangs_on(error: BaseException, key: str = KEY) -> None:
             assert isinstance(value, NbvisionError), f"{type(value)} hangs on our error"
             waiting += [value.__context__, value.__cause__, *vars(value).values(), *value.args]
             waiting = [item for item in waiting if item is not None]
+
+
+def test_asking_who_is_connected_waits_for_no_server_to_start() -> None:
+    backend = nv.connect("practice", words_per_second=None)
+    with ThreadPoolExecutor(2) as pool:
+        with connection._starting:
+            other = pool.submit(nv.connect, "practice", words_per_second=998)
+            assert pool.submit(connected).result(timeout=5) is backend
+            assert not other.done()
+        assert other.result(timeout=30) is connected()

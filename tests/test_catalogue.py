@@ -1,5 +1,6 @@
 """The catalogue says what the pages say, and guesses nothing in silence."""
 
+import re
 import time
 import tomllib
 from dataclasses import replace
@@ -270,6 +271,13 @@ def test_the_table_shows_dates_prices_and_ends() -> None:
         assert "As of 2026-08-22 to 2026-11-19" in shown[form]
         assert "2026-11-30" in shown[form]
         assert "0.5 / 2.5 above 100,000 tokens" in shown[form]
+
+
+def test_as_html_the_table_is_narrow() -> None:
+    shown = nv.models()._repr_mimebundle_()["text/html"]
+    assert "claude-opus-5-5\nus.anthropic.claude-opus-5-5</td>" in shown
+    longest = [max(map(len, cell.split("\n"))) for cell in re.findall(r"pre\">([^<]*)</td>", shown)]
+    assert max(longest) < 45  # characters
 
 
 def test_the_newest_stand_first() -> None:

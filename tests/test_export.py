@@ -370,6 +370,15 @@ class Sly:
         return "__import__('os').abort()"
 
 
+def test_a_picture_that_bedrock_will_not_take_is_named_above_its_code() -> None:
+    large = replace(RED, data=b"x" * 3_750_001)
+    code = request_of(user(large)).export("boto3").text
+    assert code.startswith("# image_1.png is 5.0 MB as base64; Bedrock takes 5 MB: prepare it")
+    for form in ("python", "curl", "ant"):
+        assert "Bedrock takes" not in request_of(user(large)).export(form).text
+    assert "Bedrock takes" not in request_of(user(RED)).export("boto3").text
+
+
 @pytest.mark.parametrize("value", [Sly(), float("nan"), {1, 2}])
 def test_only_json_becomes_code(value: object) -> None:
     with pytest.raises(RequestError, match="not JSON"):

@@ -1,6 +1,7 @@
 """The magics, in a real IPython shell, against the practice server."""
 
 import builtins
+import gc
 import inspect
 import json
 from collections.abc import Callable, Iterator
@@ -50,7 +51,11 @@ def running() -> Iterator[InteractiveShell]:
         {"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}}
     )
     shell = InteractiveShell.instance(config=quiet)
+    # Each reset looks for garbage; what is loaded by now is none, and searching it takes longer
+    # than a test.
+    gc.freeze()
     yield shell
+    gc.unfreeze()
     InteractiveShell.clear_instance()
 
 

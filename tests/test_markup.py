@@ -131,7 +131,7 @@ def test_a_table_has_headings_for_its_columns() -> None:
 
 def test_ids_and_dates_stay_on_one_line_and_notes_do_not() -> None:
     made = table(["id", "note"], [["claude-opus-5-5", "a long note"]], unbroken=[0])
-    assert '<td style="text-align:left;white-space:nowrap">claude-opus-5-5</td>' in made
+    assert '<td style="text-align:left;white-space:pre">claude-opus-5-5</td>' in made
     assert '<td style="text-align:left;min-width:18em">a long note</td>' in made
 
 

@@ -3,7 +3,9 @@
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,7 @@ def prepared(source: object, *, exact: bool = False) -> PreparedImage:
     return prepare_image(open_image(source), STANDARD, API, exact=exact)
 
 
+@cache
 def photo_like(size: tuple[int, int]) -> Image.Image:
     """Smooth light with grain, as a sensor gives it."""
     small = noise((max(1, size[0] // 40), max(1, size[1] // 40)))
@@ -38,6 +41,7 @@ def photo_like(size: tuple[int, int]) -> Image.Image:
     return Image.blend(smooth, noise(size), 0.08)
 
 
+@cache
 def text_page(size: tuple[int, int] = (2480, 3508)) -> Image.Image:
     page = Image.new("RGB", size, "white")
     drawn = ImageDraw.Draw(page)
@@ -113,18 +117,18 @@ def test_nothing_of_the_file_but_its_pixels_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "media_type"),
+    ("make", "media_type"),
     [
-        (photo_like((1800, 1200)), "image/jpeg"),
-        (text_page(), "image/png"),
-        (quadrants((900, 700)), "image/png"),
+        (lambda: photo_like((1800, 1200)), "image/jpeg"),
+        (text_page, "image/png"),
+        (lambda: quadrants((900, 700)), "image/png"),
     ],
     ids=["photograph", "text", "drawing"],
 )
 def test_photographs_become_jpeg_and_drawings_and_text_png(
-    image: Image.Image, media_type: str
+    make: Callable[[], Image.Image], media_type: str
 ) -> None:
-    assert prepared(image).media_type == media_type
+    assert prepared(make()).media_type == media_type
 
 
 def sky(grain: float) -> Image.Image:
@@ -136,7 +140,7 @@ def sky(grain: float) -> Image.Image:
 
 def screenshot(*, photo: bool) -> Image.Image:
     """Dark words on a window, with a photograph in its right half or none."""
-    window = text_page((1800, 1200))
+    window = text_page((1800, 1200)).copy()
     if photo:
         window.paste(photo_like((800, 1000)), (950, 100))
     return window
@@ -151,22 +155,25 @@ def plot() -> Figure:
 
 
 @pytest.mark.parametrize(
-    ("source", "is_flat"),
+    ("make", "is_flat"),
     [
-        (sky(2), False),
-        (sky(0.7), False),
-        (saved(photo_like((4000, 3000)), "JPEG", quality=40), False),
-        (saved(sky(4), "JPEG", quality=90), False),
-        (screenshot(photo=False), True),
-        (screenshot(photo=True), True),
-        (plot(), True),
-        (saved(text_page(), "JPEG", quality=70), True),
-        (saved(text_page(), "JPEG", quality=95), True),
+        (lambda: sky(2), False),
+        (lambda: sky(0.7), False),
+        (lambda: saved(photo_like((4000, 3000)), "JPEG", quality=40), False),
+        (lambda: saved(sky(4), "JPEG", quality=90), False),
+        (lambda: screenshot(photo=False), True),
+        (lambda: screenshot(photo=True), True),
+        (plot, True),
+        (lambda: saved(text_page(), "JPEG", quality=70), True),
+        (lambda: saved(text_page(), "JPEG", quality=95), True),
     ],
     ids=["sky", "fine sky", "strong", "jpeg sky", "screen", "both", "plot", "page 70", "page 95"],
 )
-def test_photographs_are_told_from_drawings_and_text(source: object, is_flat: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    assert _is_flat(open_image(source).decode()) == is_flat
+def test_photographs_are_told_from_drawings_and_text(
+    make: Callable[[], object],
+    is_flat: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    assert _is_flat(open_image(make()).decode()) == is_flat
 
 
 @pytest.mark.parametrize("name", nv.samples.names())
@@ -275,12 +282,14 @@ def test_a_crop_is_the_frame_of_its_part_alone(orientation: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "least"), [(photo_like((4000, 3000)), 46), (text_page(), 45)], ids=["photo", "text"]
+    ("make", "least"),
+    [(lambda: photo_like((4000, 3000)), 46), (text_page, 45)],
+    ids=["photo", "text"],
 )
 def test_resizing_alone_costs_no_more_than_rounding_would_show(
-    image: Image.Image, least: int
+    make: Callable[[], Image.Image], least: int
 ) -> None:
-    source = open_image(saved(image, "JPEG", quality=92, subsampling=0))
+    source = open_image(saved(make(), "JPEG", quality=92, subsampling=0))
     fit = Fit.of(source.size, STANDARD.tier)
     frame = _resized(_decoded(source, fit, exact=False)[0], fit, "JPEG")
     assert psnr(frame, reference(source.pixels, fit.resized)) >= least

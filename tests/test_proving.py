@@ -115,6 +115,12 @@ def test_it_shows_a_table(practice: Backend) -> None:
     assert repr(proof) == "Proof(practice-standard: agrees)"
 
 
+def test_one_answer_is_no_plural(practice: Backend) -> None:
+    proof = nv.prove(nv.samples.page, model="practice-standard", backend=practice)
+    alone = replace(proof, rows=proof.rows[:1])
+    assert alone.verdict() == "The one answer is as predicted; nothing was paid."
+
+
 def test_a_service_of_the_other_tier_is_reported_and_can_be_remembered() -> None:
     with counting(by_rule(STANDARD)) as (backend, _):
         proof = nv.prove(WIDE, backend=backend)

@@ -526,7 +526,7 @@ def test_bytes_that_are_stored_as_others_are_not_trusted() -> None:
 # Refusals ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seconds", [0, 3599, 7_776_001, "1h", 3600.0, True])
+@pytest.mark.parametrize("seconds", [0, 3599, 7_776_001, "1h", 3600.0, True, timedelta(2)])
 def test_a_time_out_of_bounds_is_refused_before_anything_is_sent(
     server: PracticeServer, backend: Backend, seconds: Any
 ) -> None:
@@ -627,7 +627,7 @@ def test_what_is_needed_of_a_file_stands_before_a_short_name(
     shown = table._repr_mimebundle_()["text/html"]
     headings = re.findall(r"<th [^>]*>([^<]*)</th>", shown)
     assert headings == ["id", "expires", "kB", "created", "name"]
-    cells = re.findall(r'<td style="text-align:left;white-space:nowrap">([^<]*)</td>', shown)
+    cells = re.findall(r'<td style="text-align:left;white-space:pre">([^<]*)</td>', shown)
     assert cells[4::5] == [f"{'x' * 39}…", "nbvision-a5254aa8….png"]
     assert cells[1:3] == ["never", "4"]
     assert table[1].name == name
@@ -660,7 +660,8 @@ def test_files_are_deleted_however_they_are_named(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [5, None, "../x", "", "a/b", "<script>", b"file_1", ["file_1", 5], {"id": "x"}]
+    "wrong",
+    [5, None, "../x", "", "a/b", "<script>", "page.png", b"file_1", ["file_1", 5], {"id": "x"}],
 )
 def test_what_is_no_file_is_not_deleted_and_neither_is_anything_beside_it(
     server: PracticeServer, backend: Backend, wrong: Any

@@ -18,7 +18,7 @@ from nbvision.backends.addresses import (
     require_sendable_key,
     shown,
 )
-from nbvision.backends.aws_connections import read_bounded, stop_early
+from nbvision.backends.aws_connections import aws_session, read_bounded, stop_early
 from nbvision.backends.door import require_spelling
 from nbvision.backends.protocol import (
     Answer,
@@ -262,8 +262,6 @@ def runtime_client(
     NotConnected
         If there is no region, no such profile, or an address or key cannot be used.
     """
-    import boto3
-
     if endpoint_url is not None:
         require_private(endpoint_url)
     name = "api_key" if api_key is not None else _TOKEN
@@ -277,9 +275,12 @@ def runtime_client(
     def make() -> Any:
         # boto3 reads AWS_DEFAULT_REGION alone; the other SDKs, and the guides, say AWS_REGION.
         place = region or os.environ.get("AWS_REGION")
-        session = boto3.Session(profile_name=profile, region_name=place)
-        config = _config(api_key, profile, endpoint_url)
-        client = session.client("bedrock-runtime", endpoint_url=endpoint_url, config=config)
+        client = aws_session(profile).client(
+            "bedrock-runtime",
+            region_name=place,
+            endpoint_url=endpoint_url,
+            config=_config(api_key, profile, endpoint_url),
+        )
         if api_key is not None:
             _send_bearer(client, api_key)
         client.meta.events.register("before-send.bedrock-runtime", _note_keys)

@@ -8,17 +8,42 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 from nbvision.backends.protocol import StopSignal
 from nbvision.backends.reading import bounded
 from nbvision.backends.stopping import stop_here
 
-__all__ = ["read_bounded", "stop_early", "within"]
+__all__ = ["aws_session", "read_bounded", "stop_early", "within"]
 
 _READ_WHOLE = ("Converse", "ConverseStream", "CountTokens")
 _PIECE_BYTES = 256  # a piece waits until it is full, and the deadline with it
 _seconds: ContextVar[float] = ContextVar("nbvision_bedrock_seconds", default=60.0)
+
+
+def aws_session(profile: str | None) -> Any:
+    """Return a session of boto3; what describes the services is read once a process.
+
+    That is most of what connecting takes.
+    """
+    from boto3 import Session
+    from botocore.session import Session as Core
+
+    core = Core()
+    loader = _loader(core.get_config_variable("data_path"))
+    core.register_component("data_loader", loader)
+    session = Session(botocore_session=core, profile_name=profile)
+    # Each session adds a path to the loader that all of them share.
+    loader.search_paths[:] = dict.fromkeys(loader.search_paths)
+    return session
+
+
+@cache
+def _loader(data_path: str | None) -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 @contextmanager

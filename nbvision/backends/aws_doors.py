@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import Any
 
 from nbvision.backends.addresses import require_sendable_key
-from nbvision.backends.door import Door, address_of, require_given, require_name, setting
+from nbvision.backends.aws_connections import aws_session
+from nbvision.backends.door import OLDER, Door, address_of, require_given, require_name, setting
 from nbvision.catalogue import DEFAULT_BEDROCK_MODEL, DEFAULT_MANTLE_MODEL, DEFAULT_MODEL
 from nbvision.errors import NbvisionError, NotConnected
 from nbvision.platforms import find_platform
@@ -19,9 +20,6 @@ __all__ = ["aws_door", "bedrock_messages_door", "mantle_door"]
 
 _BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"
 _AWS_KEY = "ANTHROPIC_AWS_API_KEY"
-# Models up to 4.6 do not know the version that the client sends of itself
-# (build-with-claude/claude-on-amazon-bedrock-legacy, after 2026-10-21).
-_OLDER = {"anthropic-version": "2023-06-01"}
 
 
 def bedrock_messages_door(
@@ -56,7 +54,9 @@ def bedrock_messages_door(
     place = _region(region, profile, "bedrock-messages")
     key = _key(api_key, profile, _BEDROCK_KEY)
     address = address or f"https://bedrock-runtime.{place}.amazonaws.com/anthropic"
-    headers = dict(_OLDER) | ({"x-api-key": key} if key is not None else {})
+    # Models up to 4.6 do not know the version that the client sends of itself
+    # (build-with-claude/claude-on-amazon-bedrock-legacy, after 2026-10-21).
+    headers = dict(OLDER) | ({"x-api-key": key} if key is not None else {})
 
     def make(http_client: Any) -> Any:
         import anthropic
@@ -200,12 +200,11 @@ def aws_door(
 
 def _region(region: str | None, profile: str | None, name: str) -> str:
     """Return the region as boto3 knows it: also a profile may name one."""
-    import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
     found, failure = setting(region, "AWS_REGION", "AWS_DEFAULT_REGION"), ""
     try:
-        session = boto3.Session(profile_name=profile)
+        session = aws_session(profile)
         found = found or session.region_name
     except ProfileNotFound:
         named = profile or os.environ.get("AWS_PROFILE")
@@ -235,9 +234,7 @@ def _key(api_key: str | None, profile: str | None, *variables: str) -> str | Non
 
 def _signer(region: str, profile: str | None) -> Callable[[Any], None]:
     """Return what signs a request for ``bedrock-runtime`` with the usual AWS credentials."""
-    import boto3
-
-    session = boto3.Session(profile_name=profile, region_name=region)
+    session = aws_session(profile)
 
     def sign(request: Any) -> None:
         from botocore.auth import SigV4Auth

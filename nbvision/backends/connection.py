@@ -72,6 +72,7 @@ _NOT_A_MODEL = "it measures pixels and is not a language model"
 _MOST_NAMED = 3
 
 _lock = threading.Lock()
+_starting = threading.Lock()  # a server takes its time, and asking who is connected must not
 _chosen: Backend | None = None
 # One server for each process and pace; a forked child starts its own.
 _servers: dict[tuple[int, float | None], tuple[str, str]] = {}
@@ -292,7 +293,7 @@ def _practice(model: str | None, words_per_second: float | None, why: str) -> Ba
 def _practice_server(words_per_second: float | None) -> tuple[str, str]:
     from nbvision.practice import PracticeServer
 
-    with _lock:
+    with _starting:
         place = (os.getpid(), words_per_second)
         if place not in _servers:
             server = PracticeServer(words_per_second=words_per_second).start()

@@ -13,6 +13,7 @@ from nbvision.markup import plain
 from nbvision.platforms import Platform
 
 __all__ = [
+    "OLDER",
     "Door",
     "address_of",
     "id_at",
@@ -22,6 +23,8 @@ __all__ = [
     "setting",
 ]
 
+# The version of the API that every server and model takes.
+OLDER = {"anthropic-version": "2023-06-01"}
 _DATED = re.compile(r"-\d{8}$")
 # What can stand in a host's name and cannot lead to another host.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")

@@ -22,7 +22,7 @@ from nbvision.errors import (
 )
 from nbvision.referenced import StoredFile
 
-__all__ = ["FileShelf"]
+__all__ = ["FILE_ID", "FileShelf"]
 
 Result = TypeVar("Result")
 
@@ -32,7 +32,7 @@ _SILENCE_SECONDS = 60.0
 _WHOLE_REPLY_SECONDS = 120.0
 _LONGEST_TEXT = 1000
 _SALT = secrets.token_bytes(32)  # of this kernel alone, so that nothing can be looked up
-_ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
+FILE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 
 
 class Ask(Protocol):
@@ -208,7 +208,7 @@ def _stored(row: object) -> StoredFile:
     if type(size) is not int or size < 0 or not is_whole:
         raise _unreadable("a file without its id, name, type, size or date")
     file_id, name, media_type, created = (str(text) for text in texts)
-    if not _ID.fullmatch(file_id):
+    if not FILE_ID.fullmatch(file_id):
         raise _unreadable("a file whose id cannot stand in an address")
     ends = found.get("expires_at")
     return StoredFile(

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nbvision.backends.addresses import is_loopback, is_practice_here, require_sendable_key
-from nbvision.backends.door import Door, address_of
+from nbvision.backends.door import OLDER, Door, address_of
 from nbvision.catalogue import DEFAULT_MODEL
 from nbvision.errors import NbvisionError, NotConnected
 from nbvision.markup import plain
@@ -18,8 +18,6 @@ __all__ = ["anthropic_door", "place_of"]
 _PUBLIC_ADDRESS = "https://api.anthropic.com"
 _PUBLIC_HOST = ".anthropic.com"
 _PRACTICE_TOKEN = "practice-"  # noqa: S105 - how the practice server's tokens begin
-# Every server takes the older version of the API, and what is sent means the same in both.
-_OLDER = {"anthropic-version": "2023-06-01"}
 _PLATFORMS = ("anthropic", "compatible")
 # As other vendors' clients want it.
 _PATH = re.compile(r"/v1(?:/messages|/chat/completions)?/?$")
@@ -129,7 +127,8 @@ def _maker(address: str, api_key: str | None, place: Platform) -> Callable[[Any]
         import anthropic
 
         has_no_key = api_key is None and is_loopback(address) and not _has_key()
-        headers: dict[str, Any] = dict(_OLDER) if place.name == "compatible" else {}
+        # What is sent means the same in both versions.
+        headers: dict[str, Any] = dict(OLDER) if place.name == "compatible" else {}
         if has_no_key:
             # Nobody's profile on this disk is meant for whatever listens there.
             headers["Authorization"] = anthropic.omit
