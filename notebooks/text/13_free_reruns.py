@@ -122,7 +122,7 @@ nv.forget(*calls)
 # all of it.
 #
 # **Try:** lower `max_tokens` until the budget lets the call pass · ask the first question again
-# now that it is forgotten · open a file of the folder · `%nbvision history`, `--refresh` and
-# `connect --replies` do the same in magics.
+# now that it is forgotten · open a file of the folder · `nv.budgets()` after `nv.run` with a key ·
+# `%nbvision history`, `--refresh` and `connect --replies` do the same in magics.
 #
 # **Next:** [what is kept, where, and how to delete it](../docs/keeping.md)
