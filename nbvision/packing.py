@@ -12,7 +12,7 @@ from nbvision.cell_runs import CellRun, UnansweredCell, notebook_in, run_cells
 from nbvision.errors import RequestError, StoreFailed
 from nbvision.live import LiveText
 from nbvision.markup import bundle, escape, one_line, rich, table
-from nbvision.replies_folder import RepliesFolder
+from nbvision.replies_folder import RepliesFolder, folder_of
 
 __all__ = ["Packed", "pack", "replies_beside", "told_of"]
 
@@ -146,7 +146,7 @@ def pack(
     """
     path = _notebook_path(notebook)
     found = notebook_in(path)
-    folder = _folder_for(path, replies)
+    folder = folder_of(replies_beside(path) if replies is None else replies)
     _require_writable(folder.path)
     before = {each.name for each in folder.files()}
     with LiveText(path.name) as live:
@@ -208,16 +208,6 @@ def _notebook_path(notebook: object) -> Path:
             f"notebook={notebook!r}"[:200], limit="the path of a notebook", cure='"lesson.ipynb"'
         )
     return Path(notebook).expanduser()
-
-
-def _folder_for(path: Path, replies: object) -> RepliesFolder:
-    if isinstance(replies, RepliesFolder):
-        return replies
-    if replies is None:
-        return RepliesFolder(replies_beside(path))
-    if not isinstance(replies, str | Path) or not str(replies):
-        raise RequestError(f"replies={replies!r}"[:200], limit="the path of a folder")
-    return RepliesFolder(replies)
 
 
 def _require_writable(folder: Path) -> None:

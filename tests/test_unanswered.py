@@ -13,10 +13,15 @@ from nbvision.unanswered import unanswered_cells
 ROOT = Path(nv.__file__).parents[1]
 
 
-def notebook(path: Path, *cells: str) -> Path:
+@pytest.fixture(autouse=True)
+def _this_package(monkeypatch: pytest.MonkeyPatch) -> None:
     # The kernel starts elsewhere and must find the package under test.
-    setup = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nimport nbvision as nv"
-    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in (setup, *cells)])
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def notebook(path: Path, *cells: str) -> Path:
+    sources = ("import nbvision as nv", *cells)
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in sources])
     nbformat.write(made, path)
     return path
 
