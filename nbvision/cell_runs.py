@@ -1,4 +1,4 @@
-"""A notebook is run in a fresh kernel in which nothing is sent, cell by cell."""
+"""A notebook is run cell by cell, in a fresh kernel in which no service is asked."""
 
 import asyncio
 import json
@@ -119,7 +119,7 @@ def run_cells(
 ) -> tuple[CellRun, ...]:
     """Run a notebook, and return what came of each cell.
 
-    Nothing is sent to a service. It may be called where a loop runs already, as in a kernel.
+    No service is asked. It may be called where a loop runs already, as in a kernel.
 
     Parameters
     ----------

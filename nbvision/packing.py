@@ -1,4 +1,4 @@
-"""The replies that a notebook needs are put into the folder beside it, and nothing is sent."""
+"""The replies that a notebook needs are put into the folder beside it; no service is asked."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from nbvision.live import LiveText
 from nbvision.markup import bundle, escape, one_line, rich, table
 from nbvision.replies_folder import RepliesFolder, folder_of
 
-__all__ = ["Packed", "pack", "replies_beside", "told_of"]
+__all__ = ["Packed", "pack", "packed_before", "replies_beside", "told_of"]
 
 _ENDING = ".replies"
 _MOST_SHOWN = 20
@@ -106,10 +106,11 @@ def pack(
 ) -> Packed:
     r"""Put the replies that a notebook needs beside it, so that anybody can run it for free.
 
-    It is run in a fresh kernel, from its own folder, and sends nothing to a service: the folder
-    answers, and then this person's store, where its calls were kept when they were paid for.
-    Practice, which costs nothing, is asked. The notebook itself is not changed. What a cell does
-    apart from asking through this package, it does.
+    It is run in a fresh kernel, from its own folder, and no service is asked: the folder answers,
+    and then this person's store, where its calls were kept when they were paid for. Practice,
+    which is inside that kernel and costs nothing, answers as ever. The notebook itself is not
+    changed. Whatever else a cell does, it does: it may fetch a picture from an address, write
+    files, or ask a service without this package.
 
     Parameters
     ----------
@@ -169,6 +170,29 @@ def pack(
             with suppress(OSError):
                 folder.path.rmdir()  # one that stayed empty
     return _packed(path, folder, runs, before, prune=prune)
+
+
+def packed_before(notebook: Path, replies: Path) -> Packed:
+    """Run a notebook from a folder of replies alone, and return what `pack` would find to do.
+
+    No service is asked and nothing is packed. A cell that needs an earlier one fails with it.
+
+    Parameters
+    ----------
+    notebook, replies
+        The file, and the folder that answers besides the one that the notebook may name.
+
+    Raises
+    ------
+    RequestError
+        If the notebook cannot be read or run.
+    """
+    folder = RepliesFolder(replies)
+    before = {each.name for each in folder.files()}
+    runs = run_cells(
+        notebook_in(notebook), notebook.name, folder.path, folder=notebook.resolve().parent
+    )
+    return _packed(notebook, folder, runs, before, prune=False)
 
 
 def told_of(cell: CellRun) -> str:

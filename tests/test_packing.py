@@ -152,6 +152,29 @@ def test_a_reply_that_could_not_be_written_is_said_to_be_missing(tmp_path: Path)
     assert path.read_text() == newer
 
 
+def test_a_check_names_what_lacks_a_reply_and_what_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "lesson.replies"
+    practice = nv.connect("practice", words_per_second=None, replies=folder)
+    nv.describe(nv.samples.page, backend=practice)
+    cells = (PRACTICE, "nv.describe(nv.samples.page)", "nv.describe(nv.samples.page, 'Who?')")
+    lesson = notebook(tmp_path / "lesson.ipynb", *cells)
+    before = lesson.read_bytes()
+    assert main(["replies", "check", str(folder), str(lesson)]) == 1
+    assert lesson.read_bytes() == before
+    said = capsys.readouterr()
+    assert 'no reply cell 4: no stored reply to "Who?" about page.png' in said.out
+    assert "lesson.ipynb does not run from lesson.replies alone" in said.err
+    # A cell that fails says nothing of what those after it would have asked.
+    assert main(["replies", "check", str(folder), str(notebook(lesson, *cells[:2], "1 / 0"))]) == 1
+    said = capsys.readouterr()
+    assert "failed cell 4: ZeroDivisionError" in said.out
+    assert main(["replies", "check", str(folder), str(notebook(lesson, *cells[:2]))]) == 0
+    assert "every call has one" in capsys.readouterr().out
+    assert len(list(folder.iterdir())) == 1
+
+
 def test_what_it_shows_is_bounded_and_escaped() -> None:
     names = tuple(f"<script>{number}.json" for number in range(500))
     packed = Packed(Path("<b>.ipynb"), Path("<i>"), unused=names)
