@@ -61,7 +61,7 @@ def note_keys(headers: Mapping[str, str | bytes]) -> None:
     for name, value in headers.items():
         if name.casefold() in _HEADERS:
             text = value.decode("latin-1") if isinstance(value, bytes) else value
-            for key in _SIGNER.findall(text) or text.split():
+            for key in _keys_in(text):
                 note_key(key)
 
 
@@ -100,8 +100,7 @@ def without_keys(text: str) -> str:
 
 def note_key(key: str) -> None:
     """Remember one key; a short one only if it can be no word."""
-    is_mixed = any(map(str.isdigit, key)) and any(map(str.isalpha, key))
-    if len(key) < (_SHORTEST if is_mixed else _PIECE):
+    if len(key) < (_PIECE if _may_be_words(key) else _SHORTEST):
         return
     known = _known.get(key)
     pieces = frozenset(_pieces_of(key)) if known is None else known[1]
@@ -118,13 +117,25 @@ def _hide(record: logging.LogRecord) -> bool:
         return True
     more = len(words) - _MOST_LOGGED
     words = f"{words[:_MOST_LOGGED]}… ({more:,} more characters)" if more > 0 else words
-    # Credentials of a provider are first seen here, before they are sent.
-    note_keys(dict(_LOGGED.findall(words)))
+    # Credentials of a provider are first seen here, before they are sent. But bodies are logged
+    # too, and what a person writes about a header is no key.
+    for _, said in _LOGGED.findall(words):
+        for key in _keys_in(said):
+            if not _may_be_words(key):
+                note_key(key)
     record.msg, record.args = without_keys(words), None
     if record.exc_info and record.exc_info[0] is not None:
         record.exc_text = without_keys("".join(traceback.format_exception(*record.exc_info)))
         record.exc_info = None
     return True
+
+
+def _keys_in(value: str) -> list[str]:
+    return _SIGNER.findall(value) or value.split()
+
+
+def _may_be_words(key: str) -> bool:
+    return not (any(map(str.isdigit, key)) and any(map(str.isalpha, key)))
 
 
 def _pieces_of(key: str) -> Iterator[str]:

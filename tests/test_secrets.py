@@ -358,11 +358,13 @@ def test_a_log_is_cut_searched_in_its_errors_and_never_in_the_way(
     with caplog.at_level(logging.DEBUG, log.name):
         log.debug("x" * 5_000_000)
         log.debug("broken", exc_info=ValueError(key))
+        log.debug("{'content': 'Authorization: international-cooperation, in words'}")
         record = logging.LogRecord(log.name, logging.DEBUG, "", 1, "%d %d", ("one",), None)
         assert log.filter(record)
     assert len(caplog.records[0].getMessage()) < 110_000
     assert found_in(caplog.text[-1000:].encode()) == []
     assert "ValueError: " in caplog.text[-1000:]
+    assert str(NbvisionError("international-cooperation.png")) == "international-cooperation.png"
 
 
 @pytest.mark.parametrize("name", SECRETS)
