@@ -1,4 +1,4 @@
-"""A notebook is run in a fresh kernel in which nothing is sent, cell by cell."""
+"""A notebook is run cell by cell, in a fresh kernel in which no service is asked."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from nbvision.errors import RequestError
 from nbvision.markup import one_line
-from nbvision.replies_folder import OFFLINE, PACKING, REPORT
+from nbvision.replies_folder import OFFLINE, PACKING, REPORT, Surroundings
 
 __all__ = ["CellRun", "UnansweredCell", "notebook_in", "run_cells"]
 
@@ -22,6 +22,12 @@ _LEAVING_SECONDS = 20
 _MOST_BYTES = 200_000_000
 _MOST_NAMED = 5
 _RAISES = "raises-exception"
+_ANSWERING_SECONDS = 60
+# Evaluated in the kernel, whose nbvision may be another version's, or none.
+_SAID = (
+    "__import__('nbvision.replies_folder').replies_folder"
+    ".Surroundings.of(__import__('os').environ).in_words()"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ def run_cells(
 ) -> tuple[CellRun, ...]:
     """Run a notebook, and return what came of each cell.
 
-    Nothing is sent to a service. It may be called where a loop runs already, as in a kernel.
+    No service is asked. It may be called where a loop runs already, as in a kernel.
 
     Parameters
     ----------
@@ -135,7 +141,7 @@ def run_cells(
     Raises
     ------
     RequestError
-        If there is no such kernel, it ends, or a cell takes too long.
+        If there is no such kernel, it has not this nbvision, it ends, or a cell takes too long.
     """
     with TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.jsonl"
@@ -159,6 +165,10 @@ def run_cells(
     if run.failure is not None:
         raise _not_run(name, run.failure, run.at)
     return tuple(run.done)
+
+
+class _Disobedient(Exception):
+    """A kernel in which calls could be sent."""
 
 
 class _Run:
@@ -212,6 +222,7 @@ class _Run:
         client.reset_execution_trackers()
         cells = [(at, cell) for at, cell in enumerate(self._notebook.cells) if _is_code(cell)]
         async with client.async_setup_kernel(env=environment):
+            await _require_obedient(client.kc, environment)
             for number, (at, cell) in enumerate(cells, start=1):
                 if self._is_stopped.is_set():
                     return
@@ -239,6 +250,22 @@ class _Run:
         whole = data[: data.rfind(b"\n") + 1]
         self._read_bytes += len(whole)
         return whole.splitlines()
+
+
+async def _require_obedient(kernel: Any, environment: Mapping[str, str]) -> None:
+    """Refuse a kernel whose nbvision, if it has one, might not keep to stored replies."""
+    asked = await kernel.execute_interactive(
+        "",
+        silent=True,
+        store_history=False,
+        user_expressions={"said": _SAID},
+        allow_stdin=False,
+        output_hook=lambda _: None,
+        timeout=_ANSWERING_SECONDS,
+    )
+    said = asked["content"].get("user_expressions", {}).get("said", {})
+    if said.get("data", {}).get("text/plain") != repr(Surroundings.of(environment).in_words()):
+        raise _Disobedient
 
 
 def _is_code(cell: Any) -> bool:
@@ -273,5 +300,11 @@ def _not_run(name: str, error: Exception, number: int) -> RequestError:
         return RequestError(
             f"cell {number} of {name} ended its kernel",
             cure="see what it does: no cell after it was run",
+        )
+    if isinstance(error, _Disobedient):
+        return RequestError(
+            f"the kernel of {name} has no nbvision that is known to send nothing",
+            limit="none of its cells was run",
+            cure="install this version of nbvision where that kernel runs, or choose another",
         )
     return RequestError(f"{name} cannot be run ({type(error).__name__})")

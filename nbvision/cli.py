@@ -3,8 +3,12 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbvision.errors import NbvisionError, RequestError
+
+if TYPE_CHECKING:
+    from nbvision.packing import Packed
 
 __all__ = ["main"]
 
@@ -57,10 +61,15 @@ def _add_replies(replies: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="are all files of a folder whole?")
     check.add_argument("folder", type=Path)
     check.add_argument(
-        "notebook", type=Path, nargs="?", help="run it offline, and say which cells lack a reply"
+        "notebook",
+        type=Path,
+        nargs="?",
+        help="run it, asking no service, and say which cells lack a reply",
     )
     check.set_defaults(run=_replies)
-    packing = actions.add_parser("pack", help="put the replies that a notebook needs beside it")
+    packing = actions.add_parser(
+        "pack", help="run a notebook, asking no service, and put the replies it needs beside it"
+    )
     packing.add_argument("notebook", type=Path)
     packing.add_argument("folder", type=Path, nargs="?", help="lesson.replies for lesson.ipynb")
     packing.add_argument("--prune", action="store_true", help="delete replies that no cell uses")
@@ -88,13 +97,9 @@ def _replies(options: argparse.Namespace) -> None:
         )
     print(f"{count} stored repl{'y' if count == 1 else 'ies'}, all whole")
     if options.notebook is not None:
-        from nbvision.unanswered import unanswered_cells
+        from nbvision.packing import packed_before
 
-        if missing := unanswered_cells(options.notebook, options.folder):
-            raise RequestError(
-                "\n".join(map(str, missing)), cure="run these cells with a connection"
-            )
-        print(f"every call of {options.notebook.name} has a stored reply")
+        _say(packed_before(options.notebook, options.folder))
 
 
 def _pack(options: argparse.Namespace) -> None:
@@ -106,6 +111,10 @@ def _pack(options: argparse.Namespace) -> None:
         prune=options.prune,
         on_cell=lambda cell: print(told_of(cell), flush=True),
     )
+    _say(packed)
+
+
+def _say(packed: "Packed") -> None:
     print(packed)
     if not packed.is_complete:
         raise RequestError(

@@ -4,16 +4,17 @@ The author had a key, and ``nv.connect()`` chose the Anthropic API; a reader has
 folder keeps, for each way of connecting, what the notebook said and what came of it.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from nbvision.fingerprint import address_mark
 
-__all__ = ["Origin", "origins_in", "origins_written"]
+__all__ = ["Origin", "origin_in"]
 
-_MOST = 200
 _LONGEST = 300
+_HASH_IN_NAME = 16
 _FORMAT = 1
 
 
@@ -42,31 +43,29 @@ class Origin:
         """Whether the notebook says it all: practice is the same everywhere."""
         return self.backend == "practice" and "backend" in self.said
 
+    @property
+    def file_name(self) -> str:
+        """The name of its file: another for every origin, so that none is lost to another."""
+        digest = hashlib.sha256(repr((_FORMAT, self)).encode()).hexdigest()
+        return f"_origin.{digest[:_HASH_IN_NAME]}.json"
 
-def origins_in(found: Mapping[str, Any]) -> list[Origin]:
-    """Return what a file says; what is no origin is left out.
+    def written(self) -> dict[str, Any]:
+        """Return what its file says."""
+        return {"format": _FORMAT, **asdict(self), "said": list(self.said)}
+
+
+def origin_in(found: Mapping[str, Any]) -> Origin | None:
+    """Return the origin that a file holds; None for what is none.
 
     Examples
     --------
-    >>> origins_in({"origins": [{"backend": "practice"}, {"backend": 5}, "anthropic"]})
-    [Origin(backend='practice', place='', address='', model='', said=())]
+    >>> origin_in({"backend": "practice"})
+    Origin(backend='practice', place='', address='', model='', said=())
+    >>> origin_in({"backend": 5}) is None
+    True
     """
-    rows = found.get("origins")
-    read = [_origin(row) for row in rows[:_MOST]] if isinstance(rows, list) else []
-    return [origin for origin in read if origin is not None]
-
-
-def origins_written(origins: Iterable[Origin]) -> dict[str, Any]:
-    """Return origins as they are written."""
-    rows = [{**asdict(origin), "said": list(origin.said)} for origin in sorted(set(origins))]
-    return {"format": _FORMAT, "origins": rows}
-
-
-def _origin(row: object) -> Origin | None:
-    if not isinstance(row, Mapping):
-        return None
-    words = {name: row.get(name, "") for name in ("backend", "place", "address", "model")}
-    said = row.get("said", [])
+    words = {name: found.get(name, "") for name in ("backend", "place", "address", "model")}
+    said = found.get("said", [])
     if not isinstance(said, list) or not all(
         isinstance(one, str) for one in [*said, *words.values()]
     ):

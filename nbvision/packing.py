@@ -1,4 +1,4 @@
-"""The replies that a notebook needs are put into the folder beside it, and nothing is sent."""
+"""The replies that a notebook needs are put into the folder beside it; no service is asked."""
 
 import os
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from nbvision.cell_runs import CellRun, UnansweredCell, notebook_in, run_cells
 from nbvision.errors import RequestError, StoreFailed
 from nbvision.live import LiveText
 from nbvision.markup import bundle, escape, one_line, rich, table
-from nbvision.replies_folder import RepliesFolder
+from nbvision.replies_folder import RepliesFolder, folder_of
 
-__all__ = ["Packed", "pack", "replies_beside", "told_of"]
+__all__ = ["Packed", "pack", "packed_before", "replies_beside", "told_of"]
 
 _ENDING = ".replies"
 _MOST_SHOWN = 20
@@ -106,10 +106,11 @@ def pack(
 ) -> Packed:
     r"""Put the replies that a notebook needs beside it, so that anybody can run it for free.
 
-    It is run in a fresh kernel, from its own folder, and sends nothing to a service: the folder
-    answers, and then this person's store, where its calls were kept when they were paid for.
-    Practice, which costs nothing, is asked. The notebook itself is not changed. What a cell does
-    apart from asking through this package, it does.
+    It is run in a fresh kernel, from its own folder, and no service is asked: the folder answers,
+    and then this person's store, where its calls were kept when they were paid for. Practice,
+    which is inside that kernel and costs nothing, answers as ever. The notebook itself is not
+    changed. Whatever else a cell does, it does: it may fetch a picture from an address, write
+    files, or ask a service without this package.
 
     Parameters
     ----------
@@ -146,7 +147,7 @@ def pack(
     """
     path = _notebook_path(notebook)
     found = notebook_in(path)
-    folder = _folder_for(path, replies)
+    folder = folder_of(replies_beside(path) if replies is None else replies)
     _require_writable(folder.path)
     before = {each.name for each in folder.files()}
     with LiveText(path.name) as live:
@@ -169,6 +170,29 @@ def pack(
             with suppress(OSError):
                 folder.path.rmdir()  # one that stayed empty
     return _packed(path, folder, runs, before, prune=prune)
+
+
+def packed_before(notebook: Path, replies: Path) -> Packed:
+    """Run a notebook from a folder of replies alone, and return what `pack` would find to do.
+
+    No service is asked and nothing is packed. A cell that needs an earlier one fails with it.
+
+    Parameters
+    ----------
+    notebook, replies
+        The file, and the folder that answers besides the one that the notebook may name.
+
+    Raises
+    ------
+    RequestError
+        If the notebook cannot be read or run.
+    """
+    folder = RepliesFolder(replies)
+    before = {each.name for each in folder.files()}
+    runs = run_cells(
+        notebook_in(notebook), notebook.name, folder.path, folder=notebook.resolve().parent
+    )
+    return _packed(notebook, folder, runs, before, prune=False)
 
 
 def told_of(cell: CellRun) -> str:
@@ -208,16 +232,6 @@ def _notebook_path(notebook: object) -> Path:
             f"notebook={notebook!r}"[:200], limit="the path of a notebook", cure='"lesson.ipynb"'
         )
     return Path(notebook).expanduser()
-
-
-def _folder_for(path: Path, replies: object) -> RepliesFolder:
-    if isinstance(replies, RepliesFolder):
-        return replies
-    if replies is None:
-        return RepliesFolder(replies_beside(path))
-    if not isinstance(replies, str | Path) or not str(replies):
-        raise RequestError(f"replies={replies!r}"[:200], limit="the path of a folder")
-    return RepliesFolder(replies)
 
 
 def _require_writable(folder: Path) -> None:

@@ -176,8 +176,8 @@ class History(tuple[HistoryCall, ...]):
             f"no call {number!r} here"[:200],
             limit=f"{len(self)} calls, from {self[-1].number} to {self[0].number}"
             if self
-            else "0 calls",
-            cure="nv.history(limit=1000) has older ones",
+            else "none is kept here: a stored answer that is given again is no call",
+            cure="nv.history(limit=1000) has older ones" if self else "ask something first",
         )
 
     def to_frame(self) -> Any:
@@ -326,7 +326,7 @@ def _which(
         raise RequestError(f"everything={everything!r}"[:200], limit="True or False")
     if not (calls or before or everything):
         raise RequestError(
-            "nothing to forget",
+            "nothing to forget: no call is named, as when a search finds none",
             cure='nv.forget(17), nv.forget(before="2026-11-01") or nv.forget(everything=True)',
         )
     return [_number(call) for call in calls], _moment("before", before)

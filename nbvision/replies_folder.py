@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from nbvision.errors import NbvisionError, RequestError, StoreFailed
-from nbvision.origins import Origin, origins_in, origins_written
+from nbvision.origins import Origin, origin_in
 from nbvision.reply_file import (
     Newer,
     StoredReply,
@@ -31,7 +31,15 @@ from nbvision.store import Intent
 from nbvision.store.notices import notice
 from nbvision.writing import put_in_place
 
-__all__ = ["OFFLINE", "PACKING", "REPORT", "RepliesFolder", "StoredReply", "Surroundings"]
+__all__ = [
+    "OFFLINE",
+    "PACKING",
+    "REPORT",
+    "RepliesFolder",
+    "StoredReply",
+    "Surroundings",
+    "folder_of",
+]
 
 OFFLINE = "NBVISION_OFFLINE"
 """In the environment it names a folder of replies that alone may answer."""
@@ -45,7 +53,9 @@ _WORDS_IN_NAME = 5
 _LONGEST_WORDS = 40
 _HASH_IN_NAME = 16
 _ENDING = ".json"
-_ORIGINS = "origins.json"
+_REPLIES = f"[!_]*{_ENDING}"
+_ORIGINS = f"_origin.*{_ENDING}"
+_MOST_ORIGINS = 200
 # Of any ending, Windows takes these for devices.
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)\d)")
 
@@ -115,24 +125,19 @@ class RepliesFolder:
             If it cannot be written, or a newer nbvision wrote what is there.
         """
         path = self.path_of(intent)
-        new = contents_of(intent, response, asked_at, thumbnails=self._thumbnails)
-        if not self._has(path, intent, new):
-            self._put(path, text_of(new))
-            self._tell("wrote", path.name)
-        self._keep_origin()
+        try:
+            self._write(path, intent, response, asked_at)
+        except Exception as error:  # noqa: BLE001 - the answer is here, and may have been paid for
+            failed = error if isinstance(error, StoreFailed) else _not_written(path, error)
+            self.miss(failed.value)
+            raise failed from None
         self._tell("used", path.name)
         return path
 
     def origins(self) -> list[Origin]:
         """Return through which connections its replies came."""
-        path = self.path / _ORIGINS
-        try:
-            return origins_in(json_in(path))
-        except FileNotFoundError:
-            return []
-        except Unusable as error:
-            notice(f"{path.name} beside the replies is not used: {error}")
-            return []
+        found = [self._origin_of(path) for path in self._named(_ORIGINS, _MOST_ORIGINS)]
+        return sorted(origin for origin in found if origin is not None)
 
     def miss(self, words: str) -> None:
         """Tell the report which reply is missing."""
@@ -140,9 +145,7 @@ class RepliesFolder:
 
     def files(self) -> Iterator[Path]:
         """Yield the files of replies, by name."""
-        with suppress(OSError):
-            found = sorted(self.path.glob(f"*{_ENDING}"))
-            yield from [path for path in found if path.name != _ORIGINS][:_MOST_FILES]
+        yield from self._named(_REPLIES, _MOST_FILES)
 
     def is_reply(self, path: Path) -> bool:
         """Whether a file of the folder is a stored reply, whole and usable."""
@@ -164,6 +167,19 @@ class RepliesFolder:
             start = f"{start}-"
         sample = f".s{intent.sample}" if intent.sample else ""
         return self.path / f"{start}.{intent.name[:_HASH_IN_NAME]}{sample}{_ENDING}"
+
+    def _write(self, path: Path, intent: Intent, response: Response, asked_at: datetime) -> None:
+        new = contents_of(intent, response, asked_at, thumbnails=self._thumbnails)
+        if not self._has(path, intent, new):
+            self._put(path, text_of(new))
+            self._tell("wrote", path.name)
+        self._keep_origin()
+
+    def _named(self, pattern: str, most: int) -> list[Path]:
+        try:
+            return sorted(self.path.glob(pattern))[:most]
+        except OSError:
+            return []
 
     @staticmethod
     def _problem(path: Path) -> str:
@@ -190,30 +206,32 @@ class RepliesFolder:
         return is_same_answer(found, new)
 
     def _keep_origin(self) -> None:
-        if self._origin is None or self._origin.is_plain:
+        origin = self._origin
+        if origin is None or origin.is_plain:
             return
-        known = self.origins()
-        if self._origin not in known:
-            path = self.path / _ORIGINS
-            try:
-                json_in(path)
-            except FileNotFoundError:
-                pass
-            except Newer:
-                return
-            except Unusable:
-                _set_aside(path)
-            self._put(path, text_of(origins_written([*known, self._origin])))
+        path = self.path / origin.file_name
+        if self._origin_of(path) == origin:
+            return
+        if os.path.lexists(path):
+            _set_aside(path)
+        self._put(path, text_of(origin.written()))
+
+    @staticmethod
+    def _origin_of(path: Path) -> Origin | None:
+        try:
+            return origin_in(json_in(path))
+        except FileNotFoundError:
+            return None
+        except Unusable as error:
+            notice(f"{path.name} beside the replies is not used: {error}")
+            return None
 
     def _put(self, path: Path, data: bytes) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             put_in_place(data, path, is_private=False)
         except OSError as error:
-            raise StoreFailed(
-                f"the reply cannot be written to {self.path.name}: {error.strerror}",
-                cure="free some space, or connect with another replies=",
-            ) from None
+            raise _not_written(path, error) from None
 
     def _tell(self, event: str, words: str) -> None:
         if self._report is not None:
@@ -252,15 +270,17 @@ class _Paired(RepliesFolder):
         if found is None:
             found = self._behind.read(intent)
             if found is not None and self._copies:
-                self._own.write(intent, found.response, found.asked_at)
+                _try_to_copy(self._own, intent, found)
         elif self._fills:
-            self._behind.write(intent, found.response, found.asked_at)
+            _try_to_copy(self._behind, intent, found)
         return found
 
     def write(self, intent: Intent, response: Response, asked_at: datetime) -> Path:
-        if self._fills:
-            self._behind.write(intent, response, asked_at)
-        return self._own.write(intent, response, asked_at)
+        try:
+            return self._own.write(intent, response, asked_at)
+        finally:
+            if self._fills:
+                self._behind.write(intent, response, asked_at)
 
     def origins(self) -> list[Origin]:
         return [*self._own.origins(), *self._behind.origins()]
@@ -287,6 +307,10 @@ class Surroundings:
     report: Path | None = None
     is_packing: bool = False
 
+    def in_words(self) -> str:
+        """Return it as one line, by which a kernel says what its replies come from."""
+        return json.dumps([str(self.folder), str(self.report), self.is_packing])
+
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Surroundings":
         """Read them.
@@ -310,20 +334,41 @@ class Surroundings:
         RequestError
             If that is no folder, or there is none though nothing else may answer.
         """
-        if replies is not None and not isinstance(replies, RepliesFolder):
-            if not isinstance(replies, str | Path) or not str(replies):
-                raise RequestError(f"replies={replies!r}"[:200], limit="the path of a folder")
-            replies = RepliesFolder(replies)
+        own = None if replies is None else folder_of(replies)
         if self.folder is None:
-            if replies is None and offline:
+            if own is None and offline:
                 raise RequestError(
                     "offline=True without stored replies", cure='replies="lesson.replies"'
                 )
-            return replies
+            return own
         around = RepliesFolder(self.folder)
-        if replies is None or os.path.realpath(replies.path) == os.path.realpath(around.path):
+        if own is None or os.path.realpath(own.path) == os.path.realpath(around.path):
             return around
-        return _Paired(replies, around, fills=self.is_packing, copies=not offline)
+        return _Paired(own, around, fills=self.is_packing, copies=not offline)
+
+
+def folder_of(replies: object) -> RepliesFolder:
+    """Return the folder that is meant by ``replies=``.
+
+    Raises
+    ------
+    RequestError
+        If that is no path of a folder.
+    """
+    if isinstance(replies, RepliesFolder):
+        return replies
+    if isinstance(replies, str | Path) and str(replies) and "\0" not in str(replies):
+        with suppress(RuntimeError):  # it begins with ~ and a name that nobody has here
+            return RepliesFolder(replies)
+    raise RequestError(f"replies={replies!r}"[:200], limit="the path of a folder")
+
+
+def _not_written(path: Path, error: Exception) -> StoreFailed:
+    why = error.strerror if isinstance(error, OSError) else type(error).__name__
+    return StoreFailed(
+        f"{path.name} cannot be written to {path.parent.name}: {why}",
+        cure="free some space, or connect with another replies=",
+    )
 
 
 def _set_aside(path: Path) -> None:
@@ -338,6 +383,13 @@ def _set_aside(path: Path) -> None:
     with suppress(OSError):
         path.rename(aside)
         notice(f"{path.name} could not be read and is kept as {aside.name}")
+
+
+def _try_to_copy(folder: RepliesFolder, intent: Intent, found: StoredReply) -> None:
+    try:
+        folder.write(intent, found.response, found.asked_at)
+    except StoreFailed as error:
+        notice(f"{error.value}; the reply itself is here")
 
 
 def _reason(error: Exception) -> str:

@@ -92,8 +92,12 @@ def contents_of(
 
 
 def text_of(found: Mapping[str, Any]) -> bytes:
-    """Return JSON as it is written: sorted, a value to the line, the same on every machine."""
-    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """Return JSON as it is written: sorted, a value to the line, the same on every machine.
+
+    A number that is none becomes null: a service's own client may have let one through.
+    """
+    plain = json.loads(json.dumps(found), parse_constant=lambda _: None)
+    text = json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
@@ -170,14 +174,14 @@ def _bytes_of(path: Path) -> bytes:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         number = os.open(path, flags | getattr(os, "O_BINARY", 0))
+        with os.fdopen(number, "rb") as file:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                raise Unusable("it is no file")
+            data = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise Unusable(f"it cannot be opened ({error.strerror})") from None
-    with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise Unusable("it is no file")
-        data = file.read(_MOST_BYTES + 1)
+        raise Unusable(f"it cannot be read ({error.strerror})") from None
     if len(data) > _MOST_BYTES:
         raise Unusable(f"it has more than {_MOST_BYTES / 1e6:.0f} MB")
     return data

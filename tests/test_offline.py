@@ -33,6 +33,11 @@ def connect(name: str, **more: Any) -> Backend:
     return nv.connect(asked, **{**OPTIONS[name], **key, **more})
 
 
+def origin_file(folder: Path) -> Path:
+    (found,) = folder.glob("_origin.*.json")
+    return found
+
+
 def shown(backend: Backend) -> str:
     return nv.describe(PICTURE, backend=backend).text
 
@@ -43,7 +48,7 @@ def test_every_door_finds_its_replies_by_the_address_it_was_given(
 ) -> None:
     with wire(answer_well) as place:
         text = shown(door(name, place.url, replies=tmp_path))
-        (tmp_path / "origins.json").unlink()  # in the same surroundings it is not needed
+        origin_file(tmp_path).unlink()  # in the same surroundings it is not needed
         assert shown(door(name, place.url, replies=tmp_path, offline=True)) == text
         assert len(place.arrived) == 1
     with pytest.raises(NotConnected, match="no stored reply"):
@@ -58,11 +63,12 @@ def test_every_door_finds_its_replies_by_the_address_of_the_environment(
     with wire(answer_well) as place:
         monkeypatch.setenv(ADDRESSES_OF[name], place.url)
         text = shown(connect(name, replies=tmp_path))
-        origins = (tmp_path / "origins.json").read_bytes()
-        (tmp_path / "origins.json").unlink()
+        origin = origin_file(tmp_path)
+        known = origin.read_bytes()
+        origin.unlink()
         assert shown(connect(name, replies=tmp_path, offline=True)) == text
         # A reader has no such variable, or another one: the folder knows.
-        (tmp_path / "origins.json").write_bytes(origins)
+        origin.write_bytes(known)
         monkeypatch.delenv(ADDRESSES_OF[name])
         assert shown(connect(name, replies=tmp_path, offline=True)) == text
         monkeypatch.setenv(ADDRESSES_OF[name], NOTHING_THERE)
@@ -136,21 +142,20 @@ def test_what_the_notebook_says_is_not_overruled(author: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "origins",
+    "origin",
     [
-        None,
-        [],
-        ["anthropic"],
-        [{"backend": "<script>"}],
-        [{"backend": "anthropic", "place": "../x"}],
-        [{"backend": "anthropic", "place": "anthropic", "said": "x"}],
-        [{"backend": "a" * 10_000}],
+        {},
+        {"backend": None},
+        {"backend": "<script>"},
+        {"backend": "anthropic", "place": "../x"},
+        {"backend": "anthropic", "place": "anthropic", "said": "x"},
+        {"backend": "a" * 10_000},
     ],
 )
-def test_a_stranger_s_list_of_origins_chooses_nobody_unknown(
-    tmp_path: Path, origins: object
+def test_a_stranger_s_origin_chooses_nobody_unknown(
+    tmp_path: Path, origin: dict[str, object]
 ) -> None:
-    (tmp_path / "origins.json").write_text(json.dumps({"format": 1, "origins": origins}))
+    (tmp_path / "_origin.0.json").write_text(json.dumps({"format": 1, **origin}))
     assert nv.connect(replies=tmp_path, offline=True).name == "practice"
 
 

@@ -140,6 +140,41 @@ def test_nothing_is_deleted_while_a_call_lacks_its_reply(tmp_path: Path) -> None
     assert len(list(folder.iterdir())) == 1
 
 
+def test_a_reply_that_could_not_be_written_is_said_to_be_missing(tmp_path: Path) -> None:
+    lesson = notebook(tmp_path / "lesson.ipynb", PRACTICE, "nv.describe(nv.samples.page)")
+    (name,) = nv.pack(lesson).written
+    path = tmp_path / "lesson.replies" / name
+    newer = json.dumps({**json.loads(path.read_text()), "format": 2})
+    path.write_text(newer)
+    packed = nv.pack(lesson, prune=True)
+    assert not packed.is_complete
+    assert [cell.number for cell in packed.missing] == [3]
+    assert path.read_text() == newer
+
+
+def test_a_check_names_what_lacks_a_reply_and_what_failed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "lesson.replies"
+    practice = nv.connect("practice", words_per_second=None, replies=folder)
+    nv.describe(nv.samples.page, backend=practice)
+    cells = (PRACTICE, "nv.describe(nv.samples.page)", "nv.describe(nv.samples.page, 'Who?')")
+    lesson = notebook(tmp_path / "lesson.ipynb", *cells)
+    before = lesson.read_bytes()
+    assert main(["replies", "check", str(folder), str(lesson)]) == 1
+    assert lesson.read_bytes() == before
+    said = capsys.readouterr()
+    assert 'no reply cell 4: no stored reply to "Who?" about page.png' in said.out
+    assert "lesson.ipynb does not run from lesson.replies alone" in said.err
+    # A cell that fails says nothing of what those after it would have asked.
+    assert main(["replies", "check", str(folder), str(notebook(lesson, *cells[:2], "1 / 0"))]) == 1
+    said = capsys.readouterr()
+    assert "failed cell 4: ZeroDivisionError" in said.out
+    assert main(["replies", "check", str(folder), str(notebook(lesson, *cells[:2]))]) == 0
+    assert "every call has one" in capsys.readouterr().out
+    assert len(list(folder.iterdir())) == 1
+
+
 def test_what_it_shows_is_bounded_and_escaped() -> None:
     names = tuple(f"<script>{number}.json" for number in range(500))
     packed = Packed(Path("<b>.ipynb"), Path("<i>"), unused=names)
@@ -194,6 +229,52 @@ def test_a_folder_that_cannot_be_filled_is_said_before_anything_is_run(tmp_path:
 def test_a_kernel_that_is_not_installed_is_named_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"julia-9.*\n.*python3"):
         nv.pack(notebook(tmp_path / "lesson.ipynb", kernel="julia-9"))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"__init__.py": "", "replies_folder.py": ""},
+        {
+            "__init__.py": "",
+            "replies_folder.py": "class Surroundings:\n"
+            "    of = classmethod(lambda cls, _: cls())\n"
+            '    in_words = lambda self: \'["None", "None", false]\'',
+        },
+        {"__init__.py": "import no_such_package"},
+    ],
+)
+def test_a_kernel_whose_nbvision_might_send_runs_no_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]
+) -> None:
+    older = tmp_path / "older"
+    (older / "nbvision").mkdir(parents=True)
+    for name, text in files.items():
+        (older / "nbvision" / name).write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(older))
+    lesson = notebook(tmp_path / "lesson.ipynb")
+    found = nbformat.read(lesson, as_version=4)
+    found.cells[0].source = "open('ran', 'w')"
+    nbformat.write(found, lesson)
+    with pytest.raises(RequestError, match=r"lesson\.ipynb has no nbvision that is known"):
+        nv.pack(lesson)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_kernel_whose_own_surroundings_overrule_ours_runs_no_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specification = tmp_path / "share" / "kernels" / "eager"
+    specification.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (specification / "kernel.json").write_text(
+        json.dumps({"argv": command, "display_name": "eager", "env": {"NBVISION_OFFLINE": ""}})
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    lesson = notebook(tmp_path / "lesson.ipynb", "open('ran', 'w')", kernel="eager")
+    with pytest.raises(RequestError, match="has no nbvision that is known"):
+        nv.pack(lesson)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_cell_that_asks_a_person_or_exits_fails_alone(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from wire import MESSAGE
 
+import nbvision as nv
 from nbvision.cli import main
-from nbvision.errors import StoreFailed
+from nbvision.errors import RequestError, StoreFailed
 from nbvision.origins import Origin
-from nbvision.replies_folder import RepliesFolder
+from nbvision.replies_folder import RepliesFolder, Surroundings
 from nbvision.response import parse_response
 from nbvision.store import Intent, SentPicture, StoreNotice, notices
 
@@ -267,20 +268,108 @@ def test_many_write_the_same_reply_at_once(folder: RepliesFolder) -> None:
     assert len(list(folder.path.iterdir())) == 2
 
 
+def test_of_origins_that_come_at_once_none_is_lost(folder: RepliesFolder) -> None:
+    origins = [Origin("anthropic", "anthropic", model=f"model {number}") for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        for each in origins:
+            pool.submit(folder.asked_through(each).write, INTENT, ANSWER, THEN)
+    assert folder.origins() == sorted(origins)
+    assert len(list(folder.files())) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "picture"),
+    [
+        ({"score": float("nan"), "usage": {**MESSAGE["usage"], "x": float("-inf")}}, SHOWN),
+        ({}, replace(SHOWN, fit={"scale": float("nan")})),
+    ],
+)
+def test_a_number_that_is_none_is_kept_as_none(
+    folder: RepliesFolder, raw: dict[str, Any], picture: SentPicture
+) -> None:
+    intent = replace(INTENT, pictures=(picture,))
+    for _ in range(2):
+        data = folder.write(intent, parse_response({**MESSAGE, **raw}), THEN).read_bytes()
+        assert b"null" in data
+    assert folder.read(intent) is not None
+    assert len(list(folder.path.iterdir())) == 1
+
+
+def nested() -> Any:
+    found: list[Any] = []
+    for _ in range(20_000):
+        found = [found]
+    return found
+
+
+@pytest.mark.parametrize("value", [nested(), object()])
+def test_what_cannot_be_written_is_an_error_that_does_not_lose_the_answer(
+    folder: RepliesFolder, value: object
+) -> None:
+    with pytest.raises(StoreFailed, match="cannot be written"):
+        folder.write(INTENT, parse_response({**MESSAGE, "more": value}), THEN)
+    assert folder.read(INTENT) is None
+
+
+def test_a_thumbnail_that_fails_does_not_lose_the_answer(tmp_path: Path) -> None:
+    def fail() -> bytes:
+        raise ZeroDivisionError
+
+    folder = RepliesFolder(tmp_path, thumbnails=True)
+    with pytest.raises(StoreFailed, match="cannot be written"):
+        folder.write(replace(INTENT, pictures=(replace(SHOWN, thumbnail=fail),)), ANSWER, THEN)
+
+
+def test_the_report_names_a_reply_that_could_not_be_written(
+    folder: RepliesFolder, path: Path, tmp_path: Path
+) -> None:
+    changed(format=2)(path)
+    report = tmp_path / "report"
+    with pytest.raises(StoreFailed):
+        folder.asked_through(Origin("practice", said=("backend",)), report).write(
+            INTENT, ANSWER, THEN
+        )
+    (line,) = report.read_text().splitlines()
+    assert json.loads(line)["missing"].startswith(f"{path.name} was written by a newer nbvision")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "~nobody-of-this-name/r"])
+def test_a_folder_that_can_be_none_is_said_before_anything_is_asked(path: str) -> None:
+    with pytest.raises(RequestError, match="replies="):
+        nv.connect("practice", replies=path)
+
+
+def test_a_reply_behind_is_given_where_the_notebook_s_own_folder_cannot_be_written(
+    folder: RepliesFolder,
+) -> None:
+    folder.write(INTENT, ANSWER, THEN)
+    both = Surroundings(folder.path).folder_for("/proc/nbvision", offline=False)
+    assert both is not None
+    with pytest.warns(StoreNotice, match="cannot be written"):
+        found = both.read(INTENT)
+    assert found is not None
+
+
 def test_others_may_read_what_is_meant_for_them(path: Path) -> None:
     mask = os.umask(0o022)
     os.umask(mask)
     assert path.stat().st_mode & 0o777 == 0o666 & ~mask
 
 
-def test_a_broken_list_of_origins_is_kept_aside(folder: RepliesFolder) -> None:
-    bound = folder.asked_through(Origin("anthropic", "anthropic"))
-    folder.path.mkdir()
-    (folder.path / "origins.json").write_text("<<<<<<< ours")
-    with pytest.warns(StoreNotice, match=r"origins\.json"):
+def test_a_broken_origin_is_kept_aside(folder: RepliesFolder, tmp_path: Path) -> None:
+    origin = Origin("anthropic", "anthropic")
+    bound = folder.asked_through(origin)
+    bound.write(INTENT, ANSWER, THEN)
+    (file,) = folder.path.glob("_origin.*.json")
+    precious = tmp_path / "precious"
+    precious.write_text("<<<<<<< ours")
+    file.unlink()
+    file.symlink_to(precious)
+    with pytest.warns(StoreNotice, match=file.name):
         bound.write(INTENT, ANSWER, THEN)
-    assert folder.origins() == [Origin("anthropic", "anthropic")]
-    assert (folder.path / "origins.json.unusable").read_text() == "<<<<<<< ours"
+    assert folder.origins() == [origin]
+    assert precious.read_text() == "<<<<<<< ours"
+    assert file.with_name(f"{file.name}.unusable").is_symlink()
     assert len(list(folder.files())) == 1
 
 

@@ -7,11 +7,15 @@ repeat the key. Whatever the notebook shows, writes, logs or saves is searched f
 
 import base64
 import json
+import logging
 import os
 import re
+import secrets
 import textwrap
+import time
 import urllib.parse
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -20,7 +24,9 @@ from nbclient import NotebookClient
 from wire import MESSAGE, Arrived, Connection, answer_well, wire
 
 import nbvision
+from nbvision import keys
 from nbvision.catalogue import find_model
+from nbvision.errors import NbvisionError
 from nbvision.keeping import Keeping
 from nbvision.referenced import RemoteImage
 from nbvision.remembering import remembered
@@ -79,7 +85,7 @@ DEEDS = [
                          access_token=lambda: token)
         yield nv.connect("foundry", **typed, **typed_key)
         yield nv.connect("foundry", **typed)
-        del os.environ["AWS_BEARER_TOKEN_BEDROCK"]  # from here on it is signed
+        os.environ.pop("AWS_BEARER_TOKEN_BEDROCK", None)  # from here on it is signed
         yield nv.connect("bedrock", endpoint_url=url, **boto)
         yield nv.connect("bedrock-converse", endpoint_url=url, **boto)
         yield nv.connect("bedrock-messages", **typed, **boto)
@@ -113,6 +119,7 @@ DEEDS = [
         except Exception as error:
             print(type(error).__name__, error)
             logging.exception("tried")
+    url, boto = os.environ["PLACE"], {"region": "us-east-1"}
     tried(lambda: nv.connect("practice", api_key=planted("KEY")))
     tried(lambda: nv.connect("bedrock", region="us-east-1", access_token=planted("TOKEN")))
     tried(lambda: nv.connect("anthropic", api_key=planted("KEY") + " "))
@@ -156,6 +163,39 @@ DEEDS = [
         tried(lambda: call.reply())
     nv.freeze_widgets()
     """,
+    # What else goes out, and each no that comes back with the key.
+    """
+    able = nv.connect("anthropic", base_url=url, platform="anthropic", api_key=planted("KEY"))
+    for number, backend in enumerate((able, nv.connect("bedrock", endpoint_url=url, **boto))):
+        tried(lambda: nv.models(refresh=True, backend=backend))
+        tried(lambda: nv.upload(picture, backend=backend))
+        tried(lambda: nv.files(backend=backend))
+        tried(lambda: nv.prove(picture, backend=backend))
+        with nv.run(f"shelf {number}", budget=1.00) as run:
+            tried(lambda: nv.ask(picture, f"Status 402, in run {number}", backend=backend))
+        display(run, run.why)
+        for panel in (nv.ConversationPanel(backend=backend), nv.Workbench(backend=backend)):
+            display(panel)
+            print(panel.get_state())
+    display(nv.budgets())
+    nv.freeze_widgets()
+    for form in ("python", "curl", "boto3", "ant"):
+        tried(lambda: open(f"reply.{form}", "w").write(str(asked[0].export(form))))
+    """,
+    """
+    import nbformat, subprocess
+    cells = ["import os, nbvision as nv, PIL.Image",
+             "nv.connect('anthropic', base_url=os.environ['PLACE'])",
+             "nv.ask(PIL.Image.new('RGB', (60, 40), 'teal'), 'Status 200, door 1')",
+             "nv.connect(api_key=os.environ['PLANTED_KEY'] + ' ')"]
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbformat.write(made, "lesson.ipynb")
+    print(nv.pack("lesson.ipynb"))
+    deed = "import os, nbvision as nv, nbvision.cli as cli; print(cli.main(['history']))"
+    deed += "; nv.connect(api_key=os.environ['PLANTED_KEY'] + ' ')"
+    ran = subprocess.run([sys.executable, "-c", deed], capture_output=True, text=True)
+    print(ran.returncode, ran.stdout, ran.stderr)
+    """,
 ]
 
 
@@ -182,14 +222,17 @@ def found_in(data: bytes) -> list[str]:
 def repeats_the_key(connection: Connection, arrived: Arrived) -> None:
     """Answer, or say no as some servers do: with the key that they refuse, in every place."""
     status = re.search(rb"Status (4..)", arrived.body)
-    if status is None:
+    is_asked = re.search(r"(?i)/messages[? ]|converse|invoke|rawpredict", arrived.line)
+    if status is None and is_asked:
         answer_well(connection, arrived)
         return
     names = ("x-api-key", "api-key", "authorization", "x-amz-security-token")
     key = " ".join(arrived.headers.get(name, "") for name in names)
     said = {"type": "error", "error": {"type": "authentication_error", "message": f"no: {key}"}}
     body = {**said, "message": f"no: {key}", "request_id": f"req_{key}"}
-    connection.reply(body, int(status[1]), request_id=f"req_{key}", x_amzn_requestid=key)
+    connection.reply(
+        body, int(status[1] if status else 401), request_id=f"req_{key}", x_amzn_requestid=key
+    )
 
 
 def test_no_piece_of_a_key_is_in_anything_a_notebook_leaves(tmp_path: Path) -> None:
@@ -211,6 +254,7 @@ def test_no_piece_of_a_key_is_in_anything_a_notebook_leaves(tmp_path: Path) -> N
             notebook,
             timeout=60,
             allow_errors=True,
+            ipython_hist_file=str(tmp_path / "history.sqlite"),
             resources={"metadata": {"path": str(tmp_path)}},
             extra_arguments=["--log-level=ERROR"],
         )
@@ -224,7 +268,9 @@ def test_no_piece_of_a_key_is_in_anything_a_notebook_leaves(tmp_path: Path) -> N
     assert {*found_in(sent)} == used
     nbformat.write(notebook, tmp_path / "saved.ipynb")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {"saved.ipynb", "everything.log", "calls.sqlite"} <= {path.name for path in files}
+    kept = {"saved.ipynb", "everything.log", "calls.sqlite", "history.sqlite", "chat.json"}
+    kept |= {"lesson.ipynb", "reply.html", "reply.curl"}
+    assert kept <= {path.name for path in files}
     found = {str(path): found_in(path.read_bytes() + str(path).encode()) for path in files}
     assert {path: keys for path, keys in found.items() if keys} == {}
 
@@ -243,6 +289,82 @@ def test_a_signed_address_is_not_kept(store: Store, tmp_path: Path) -> None:
     assert len(store.history()) == 2  # what lies at an address may be another picture by now
     for path in filter(Path.is_file, tmp_path.rglob("*")):
         assert found_in(path.read_bytes()) == []
+
+
+@pytest.fixture
+def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_known", {})
+
+
+@pytest.mark.usefixtures("_no_keys")
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("none", "none such"),
+        ("anthropic", "anthropic has no model claude-opus-5-5"),
+        ("0" * 20, "the request 000000000000 and the hash ab0000000000000cd"),
+        ("sk-ant-api03-Q7rT2mXv9LkPz4WbN8sD", "a key begins with sk-ant-api03-"),
+        ("sk-ant-api03-Q7rT2mXv9LkPz4WbN8sD", "no file test-key-1234.png at 127.0.0.1:4000"),
+    ],
+)
+def test_what_is_no_key_is_said(key: str, said: str) -> None:
+    keys.note_keys({"x-api-key": key})
+    assert str(NbvisionError(said)) == said
+
+
+@pytest.mark.usefixtures("_no_keys")
+@pytest.mark.parametrize("key", ["sk-12345", "test-key-1234", "-" * 16, "a+b/c=d?e&f-1234"])
+def test_a_short_key_is_hidden_whole(key: str) -> None:
+    keys.note_keys({"authorization": f"Bearer {key}"})
+    for said in (key, urllib.parse.quote(key, safe="")):
+        assert str(NbvisionError(f"no: <{said}>")) == "no: <[key]>"
+
+
+@pytest.mark.usefixtures("_no_keys")
+def test_signing_a_thousand_requests_pushes_no_key_out() -> None:
+    keys.note_keys({"x-api-key": GIVEN["PLANTED_KEY"]})
+    for number in range(1000):
+        signed = f"Credential=AKIAQ3EGRI7TTVJXW5NB/20261121, Signature={number:064x}"
+        keys.note_keys({"authorization": f"AWS4-HMAC-SHA256 {signed}"})
+    assert found_in(str(NbvisionError(GIVEN["PLANTED_KEY"] + signed)).encode()) == []
+    assert f"{999:064x}" not in str(NbvisionError(signed))
+
+
+@pytest.mark.usefixtures("_no_keys")
+def test_keys_that_are_sent_at_once_are_all_known() -> None:
+    sent = [secrets.token_urlsafe(40) for _ in range(30)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(keys.note_key, sent))
+    assert keys.without_keys(" ".join(sent)) == " ".join(["[key]"] * 30)
+
+
+@pytest.mark.usefixtures("_no_keys")
+def test_long_tokens_and_long_texts_take_no_time() -> None:
+    for _ in range(100):
+        keys.note_key(secrets.token_hex(700))
+    started = time.process_time()
+    keys.without_keys(secrets.token_hex(100_000))
+    assert time.process_time() - started < 2  # seconds; it was a minute
+
+
+@pytest.mark.usefixtures("_no_keys")
+def test_a_log_is_cut_searched_in_its_errors_and_never_in_the_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key = GIVEN["PLANTED_KEY"]
+    keys.note_key(key)
+    keys.hide_in_logs()
+    log = logging.getLogger("anthropic._base_client")
+    with caplog.at_level(logging.DEBUG, log.name):
+        log.debug("x" * 5_000_000)
+        log.debug("broken", exc_info=ValueError(key))
+        log.debug("{'content': 'Authorization: international-cooperation, in words'}")
+        record = logging.LogRecord(log.name, logging.DEBUG, "", 1, "%d %d", ("one",), None)
+        assert log.filter(record)
+    assert len(caplog.records[0].getMessage()) < 110_000
+    assert found_in(caplog.text[-1000:].encode()) == []
+    assert "ValueError: " in caplog.text[-1000:]
+    assert str(NbvisionError("international-cooperation.png")) == "international-cooperation.png"
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -129,7 +129,7 @@ def connect(
     replies
         A folder beside the notebook, where answers are stored and found again.
     offline
-        Only answer from there, and send nothing: no key is needed, and what is left out here is
+        Only answer from there, and ask no service: no key is needed, and what is left out here is
         as the folder knows it. ``NBVISION_OFFLINE`` in the environment says offline too, and
         names a folder that answers as well.
     budget
@@ -171,7 +171,7 @@ def connect(
     if known is not None and name is None:
         chosen, why = known.backend, "the folder of replies says who gave them"
     _check(chosen, given.keys() | paced, why)
-    # Practice sends nothing and costs nothing: a folder is filled with what it says.
+    # Practice is inside this process and costs nothing: a folder is filled with what it says.
     offline = offline and not (around.is_packing and (chosen == "practice" or is_practice(given)))
     if offline:
         connect_here = _practice_here(chosen, model, given, words_per_second)

@@ -1,4 +1,4 @@
-"""Nobody: stored replies alone answer, and nothing leaves this machine."""
+"""Nobody: stored replies alone answer, and no service is asked."""
 
 import hashlib
 import os
