@@ -185,7 +185,7 @@ class Database:
         else:
             raise StoreFailed(
                 "the record of calls cannot be used: its file is gone",
-                cure="call nv.history(): a new one is begun; or set NBVISION_DATA to another folder",
+                cure="ask again: a new one is begun; or set NBVISION_DATA to another folder",
             )
         connection = sqlite3.connect(
             where,
