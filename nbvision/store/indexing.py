@@ -18,6 +18,7 @@ _MANY = 20_000
 _PER_SECOND = 14_000
 _REST_SECONDS = 0.03  # longer than others sleep between two looks at the lock
 _PAGES = 200
+_TRIES = 25  # each waits a moment for one who writes just now
 _DUE = "is_indexed = 0 AND outcome <> 'unknown'"
 
 
@@ -35,12 +36,14 @@ def index_words(database: Database) -> bool:
             f"{due:,} past calls are prepared for searching, which takes about "
             f"{due / _PER_SECOND:.0f} seconds, once; it can be stopped and goes on the next time"
         )
-    while due > 0:
+    tries = _TRIES
+    while due > 0 and tries > 0:
         with database.writing_now() as connection:
-            if connection is None:
-                return True
-            count = _index_part(connection)
-        due = 0 if count < _AT_ONCE else due - count
+            count = None if connection is None else _index_part(connection)
+        if count is None:
+            tries = 0 if due <= _AT_ONCE else tries - 1  # few are looked through as quickly
+            continue
+        due, tries = (0 if count < _AT_ONCE else due - count), _TRIES
         if due > 0:
             time.sleep(_REST_SECONDS)
     return True

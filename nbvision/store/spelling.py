@@ -21,7 +21,7 @@ __all__ = [
     "word_condition",
 ]
 
-LONGEST_INDEXED = 12
+LONGEST_INDEXED = 20
 """Beginnings of words up to so many characters are found without gathering all of them."""
 
 # Letters of languages with spaces between words, as SQLite's own table of 2012 knows them.
