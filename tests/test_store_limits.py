@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -215,14 +216,49 @@ def test_no_empty_file_is_ever_made(store: Store) -> None:
     assert not store.path.exists()
 
 
+CLOSED = """
+import os, sys
+from nbvision.errors import StoreFailed
+from nbvision.store import Intent, open_store
+intent = Intent("name", "exact", "anthropic", "anthropic", "m", "Hello")
+warm = open_store({"NBVISION_DATA": os.environ["NBVISION_DATA"] + "-first"})
+warm.begin(intent)  # all is imported, which another user may not do
+warm.history()
+warm.close()
+if os.geteuid() == 0:
+    os.setuid(65534)  # root may everything
+store = open_store()
+store.begin(intent)
+store.close()
+what = store.path if sys.argv[1] == "file" else store.path.parent
+what.chmod(0)
+again = open_store()
+try:
+    again.begin(intent)
+except StoreFailed as error:
+    print(error.value)
+what.chmod(0o700)
+again.begin(intent)
+print(len(again.history()))
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has other rights")
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may everything")
-def test_a_file_that_may_not_be_read_any_more_is_an_error_of_ours(store: Store) -> None:
-    store.begin(INTENT)
-    store.close()
-    store.path.chmod(0)
-    with pytest.raises(StoreFailed, match="cannot be used"):
-        store.begin(INTENT)
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_may_not_be_read_any_more_is_an_error_of_ours(what: str) -> None:
+    # Not in the folder of the tests, which another user may not enter.
+    with TemporaryDirectory() as scratch:
+        Path(scratch).chmod(0o777)
+        made = subprocess.run(
+            [sys.executable, "-c", CLOSED, what],
+            env={**os.environ, "NBVISION_DATA": f"{scratch}/data", "HOME": scratch},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    said = "the record of calls cannot be used: unable to open database file"
+    assert (made.stdout, made.stderr) == (f"{said}\n2\n", "")
 
 
 def test_without_any_home_the_store_is_found_or_off(tmp_path: Path) -> None:

@@ -55,11 +55,10 @@ class Database:
         """Whether the file was deleted; one that another took the place of is opened anew."""
         if self.path == IN_MEMORY:
             return False
-        found = self._file_there()
-        if found is None:
+        if self._is_missing():
             self.close()
             return True
-        if self._connection is not None and found != self._file:
+        if self._connection is not None and self._file_there() != self._file:
             self.close()
         return False
 
@@ -179,14 +178,14 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         if self.path == IN_MEMORY:
             where = str(self.path)
-        elif self.path.exists():
-            # Never made here: an empty file would be nobody's store.
-            where = f"{self.path.absolute().as_uri()}?mode=rw"
-        else:
+        elif self._is_missing():
             raise StoreFailed(
                 "the record of calls cannot be used: its file is gone",
                 cure="ask again: a new one is begun; or set NBVISION_DATA to another folder",
             )
+        else:
+            # Never made here: an empty file would be nobody's store.
+            where = f"{self.path.absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(
             where,
             timeout=_UNINTERRUPTED_SECONDS,
@@ -204,6 +203,15 @@ class Database:
         self._finish = weakref.finalize(self, connection.close)
         self._file = self._file_there()
         return connection
+
+    def _is_missing(self) -> bool:
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            pass  # it may be there, out of sight
+        return False
 
     def _file_there(self) -> tuple[int, int] | None:
         try:

@@ -12,10 +12,10 @@ from nbvision.store.spelling import indexed
 
 __all__ = ["clean_index", "has_index", "index_now_and_then", "index_words", "take_out"]
 
-_AT_ONCE = 2000
+_AT_ONCE = 1000
 _EVERY = 256
 _MANY = 20_000
-_PER_SECOND = 14_000
+_PER_SECOND = 10_000
 _REST_SECONDS = 0.03  # longer than others sleep between two looks at the lock
 _PAGES = 200
 _TRIES = 25  # each waits a moment for one who writes just now
