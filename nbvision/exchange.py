@@ -30,6 +30,8 @@ from nbvision.stream_reader import StreamReader
 
 __all__ = ["How", "exchange", "found_in", "parsed_by"]
 
+_SAMPLES = 2**31  # more than anybody asks for, and few enough for every file
+
 
 @dataclass(frozen=True, slots=True)
 class How:
@@ -272,5 +274,7 @@ def _cost(answer: Remembered, model_id: str) -> Cost:
 
 
 def _check_sample(sample: object) -> None:
-    if not isinstance(sample, int) or isinstance(sample, bool) or sample < 0:
-        raise RequestError(f"sample={sample!r}"[:200], limit="a whole number from 0 up")
+    if type(sample) is not int or not 0 <= sample < _SAMPLES:
+        raise RequestError(
+            f"sample={sample!r}"[:200], limit=f"a whole number from 0 to {_SAMPLES - 1:,}"
+        )

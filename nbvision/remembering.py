@@ -8,14 +8,14 @@ under way at once in this process become one.
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from nbvision.attempts import Attempts
 from nbvision.budget import ledger, most_dollars
+from nbvision.disowning import Disowning, copied, safely
 from nbvision.errors import (
     AnswerError,
     BackendError,
@@ -32,8 +32,7 @@ from nbvision.keeping import Keeping
 from nbvision.markup import one_line
 from nbvision.request import Request
 from nbvision.response import Response, parse_response, require_usable
-from nbvision.store import Allowance, Ending, Intent, Lease, Store, open_store
-from nbvision.store.notices import notice
+from nbvision.store import Allowance, Ending, Intent, Kept, Lease, Store
 
 __all__ = ["Remembered", "remembered"]
 
@@ -74,9 +73,10 @@ class Remembered:
 
 
 class _UnderWay:
-    """A call that somebody in this process waits for."""
+    """A call that somebody in this process waits for, and where its answer is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeping: Keeping) -> None:
+        self.keeping = keeping
         self.is_over = threading.Event()
         self.result: Remembered | None = None
         self.error: NbvisionError | None = None
@@ -155,7 +155,7 @@ def remembered(
         before_sending()
         started = time.monotonic()
         response = require_usable(ask(Attempts()))
-        return Remembered(response, time.monotonic() - started, None, _Disowning())
+        return Remembered(response, time.monotonic() - started, None, Disowning())
     call = _Call(request, keeping, backend, address, sample, allowances=allowances)
     wait = partial(_wait, require_wanted, on_wait)
     while True:
@@ -167,7 +167,7 @@ def remembered(
         before_sending()
         if refresh or not keeping.is_on:
             return call.ask(ask)
-        mine = _UnderWay()
+        mine = _UnderWay(keeping)
         with _lock:
             other = _under_way.setdefault(call.key, mine)
         if other is mine:
@@ -176,9 +176,11 @@ def remembered(
             continue
         wait(partial(other.is_over.wait, _LOOK_SECONDS), "this kernel")
         if other.result is not None:
+            call.keep_of(other.result, other.keeping)
             return other.result
         if other.error is not None:
-            raise other.error.with_traceback(None)
+            # One of its own: a traceback grows where an error is raised.
+            raise copied(other.error)
         # The other was stopped or refused, which says nothing of this one: look and ask again.
 
 
@@ -287,6 +289,20 @@ class _Call:
         finally:
             lease.release()  # if an interrupt came before it was
 
+    def keep_of(self, result: Remembered, where: Keeping) -> None:
+        """Keep an answer that was waited for wherever it is not kept yet."""
+        asked_at = result.from_store or datetime.now(UTC)
+        mine, theirs = self._keeping.replies, where.replies
+        if mine is not None and (theirs is None or mine.path != theirs.path):
+            safely(lambda: self._write_to_folder(result.response, asked_at))
+        store = self._writable()
+        if store is not None and where.store is None:
+            safely(lambda: self._enter(store, result.response))
+
+    def _enter(self, store: Store, response: Response) -> None:
+        ending = answered(response, self._request.model_id, 0.0, Attempts(count=0))
+        store.complete(store.begin(self.intent), replace(ending, dollars=0.0))
+
     def is_over_elsewhere(self) -> bool:
         """Whether no other kernel asks this; waits a moment if one does."""
         if self._store is None or not self._store.is_being_asked(*self.key):
@@ -304,21 +320,23 @@ class _Call:
         attempts = Attempts(is_affordable=partial(self._takes_more, store))
         asked_at, started = datetime.now(UTC), time.monotonic()
         model_id = self._request.model_id
+
+        def end(make: Callable[[float], Ending]) -> float:
+            seconds = time.monotonic() - started
+            safely(lambda: _end(make(seconds), store, number, lease, taking))
+            return seconds
+
         try:
             response = require_usable(ask(attempts))
         except BaseException as error:
-            ending = broken_off(error, model_id, time.monotonic() - started, attempts)
-            _complete(store, number, ending, lease)
-            _settle(taking, ending)
+            ended = error
+            end(lambda seconds: broken_off(ended, model_id, seconds, attempts))
             if attempts.unsure and isinstance(error, BackendError | Interrupted):
                 error.may_have_been_billed = True
             raise
-        seconds = time.monotonic() - started
-        ending = answered(response, model_id, seconds, attempts)
-        _complete(store, number, ending, lease)
-        _settle(taking, ending)
+        seconds = end(lambda seconds: answered(response, model_id, seconds, attempts))
         if self._keeping.replies is not None and self._fingerprint.is_known:
-            _write(lambda: self._write_to_folder(response, asked_at))
+            safely(lambda: self._write_to_folder(response, asked_at))
         return Remembered(response, seconds, None, self._disowning(number))
 
     def _takes_more(self, store: Store | None) -> bool:
@@ -346,67 +364,58 @@ class _Call:
         if found is None:
             return None
         # A file that was there may be somebody's work: only refresh=True replaces it.
-        return found.response, found.asked_at, _Disowning()
+        return found.response, found.asked_at, Disowning()
 
     def _in_store(self) -> tuple[Response, datetime, Callable[[], None]] | None:
         store = self._store
         if store is None or (self._keeping.is_offline and not self._keeping.is_packing):
             return None
-        found = store.find(self._fingerprint.exact, sample=self._sample)
-        if found is None:
-            found = store.find("", self._fingerprint.name, sample=self._sample)
-        if found is None:
-            return None
-        try:
-            response = require_usable(parse_response(found.message, found.request_id))
-        except AnswerError:
-            return None
+        for found in self._stored(store):
+            try:
+                response = require_usable(parse_response(found.message, found.request_id))
+            except (AnswerError, RecursionError):
+                continue
+            return self._as_stored(found, response)
+        return None
+
+    def _stored(self, store: Store) -> Iterator[Kept]:
+        """Give what is stored of this call, the newest first; by its quicker name if that does."""
+        is_found = False
+        for found in store.answers(self._fingerprint.exact, sample=self._sample):
+            is_found = True
+            yield found
+        if not is_found:
+            yield from store.answers("", self._fingerprint.name, sample=self._sample)
+
+    def _as_stored(
+        self, found: Kept, response: Response
+    ) -> tuple[Response, datetime, Callable[[], None]]:
         if self._keeping.replies is not None:
             asked_at = found.asked_at
-            _write(lambda: self._write_to_folder(response, asked_at))
+            safely(lambda: self._write_to_folder(response, asked_at))
         return response, found.asked_at, self._disowning(found.number)
 
     def _write_to_folder(self, response: Response, asked_at: datetime) -> None:
         if self._keeping.replies is not None:
             self._keeping.replies.write(self.intent, response, asked_at)
 
-    def _disowning(self, number: int | None) -> "_Disowning":
+    def _disowning(self, number: int | None) -> "Disowning":
         folder = self._keeping.replies
-        return _Disowning(number, None if folder is None else folder.path_of(self.intent))
+        file = None if folder is None else folder.path_of(self.intent)
+        return Disowning(number, self._fingerprint.exact, file)
 
 
-@dataclass(frozen=True, slots=True)
-class _Disowning:
-    """Takes back what was kept of an answer; a value, so that replies may travel."""
-
-    number: int | None = None
-    file: Path | None = None
-
-    def __call__(self) -> None:
-        number, file = self.number, self.file
-        store = None if number is None else open_store()
-        if store is not None and number is not None:
-            _write(lambda: store.disown(number))
-        if file is not None:
-            file.unlink(missing_ok=True)
-
-
-def _complete(store: Store | None, number: int | None, ending: Ending, lease: Lease | None) -> None:
+def _end(
+    ending: Ending,
+    store: Store | None,
+    number: int | None,
+    lease: Lease | None,
+    taking: int | None,
+) -> None:
     if store is not None and number is not None:
-        _write(lambda: store.complete(number, ending, lease))
-
-
-def _settle(taking: int | None, ending: Ending) -> None:
+        store.complete(number, ending, lease)
     if taking is not None:
-        _write(lambda: ledger().allowances.settle(taking, ending.dollars))
-
-
-def _write(action: Callable[[], object]) -> None:
-    """Keep something of an answer that is here: that it cannot be kept must not lose it."""
-    try:
-        action()
-    except StoreFailed as error:
-        notice(f"{error.value}; the answer itself is here")
+        ledger().allowances.settle(taking, ending.dollars)
 
 
 def _missing(intent: Intent, keeping: Keeping) -> NotConnected:

@@ -8,7 +8,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from nbvision.fingerprint import Fingerprint
 from nbvision.keeping import Keeping
 from nbvision.practice import PracticeServer
 from nbvision.remembering import remembered
+from nbvision.replies_folder import RepliesFolder
 from nbvision.request import Request
 from nbvision.response import Response, parse_response
 from nbvision.store import Ending, Intent, Store, StoreNotice, leases
@@ -367,3 +370,68 @@ def test_an_answer_that_comes_between_the_look_and_the_asking_is_given(
     begun = store.begin_alone(intent, store.newest(names.exact, 0))
     assert begun is not None
     begun[1].release()
+
+
+# What is kept of an answer that was waited for
+
+
+def asked_twice(
+    request: Request, first: Keeping, second: Keeping, how: Callable[[Any], Response] = give
+) -> list[Any]:
+    """Ask with one keeping, and with the other meanwhile; return answers or errors."""
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(attempts: object) -> Response:
+        begun.set()
+        assert may_go_on.wait(10)
+        return how(attempts)
+
+    def outcome(how: Callable[[Any], Response], keeping: Keeping) -> Any:
+        try:
+            return remembered(
+                request,
+                how,
+                keeping=keeping,
+                backend="anthropic",
+                on_wait=lambda _: may_go_on.set(),
+            )
+        except Refused as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        leading = pool.submit(outcome, slowly, first)
+        assert begun.wait(10)
+        waiting = pool.submit(outcome, never, second)
+        return [leading.result(10), waiting.result(10)]
+
+
+def test_one_who_waits_has_the_answer_in_its_own_folder_too(
+    store: Store, request_: Request, tmp_path: Path
+) -> None:
+    folder = RepliesFolder(tmp_path / "r")
+    _, waited = asked_twice(request_, Keeping(), Keeping(replies=folder))
+    assert waited.response.text == "A red door."
+    assert len(list(folder.files())) == 1
+    assert len(store.history()) == 1
+
+
+def test_one_who_waits_has_the_answer_in_its_own_store_too(
+    store: Store, request_: Request, tmp_path: Path
+) -> None:
+    folder = RepliesFolder(tmp_path / "r")
+    asked_twice(request_, Keeping(replies=folder, in_store=False), Keeping())
+    (call,) = store.history()
+    assert (call.outcome, call.dollars, call.text) == ("answered", 0.0, "A red door.")
+    assert ask(request_, never).from_store is not None
+
+
+def test_each_who_waits_has_an_error_of_its_own(store: Store, request_: Request) -> None:
+    def refuse(_: object) -> Response:
+        raise Refused("no", cure="ask otherwise", response=parse_response(MESSAGE))
+
+    first, second = asked_twice(request_, Keeping(), Keeping(), refuse)
+    assert first is not second
+    assert (str(first), first.response) == (str(second), second.response)
+    assert type(second) is Refused
+    assert second.__traceback__ is not first.__traceback__
+    assert len(store.history()) == 1

@@ -23,6 +23,7 @@ from wire import EVENTS, MESSAGE, SSE, Arrived, Connection, Wire, answer_well, s
 import nbvision as nv
 from nbvision.backends import Backend
 from nbvision.budget import Budget
+from nbvision.disowning import Disowning
 from nbvision.errors import (
     BudgetExceeded,
     ConnectionLost,
@@ -42,7 +43,7 @@ from nbvision.remembering import Remembered, remembered
 from nbvision.replies_folder import RepliesFolder
 from nbvision.response import Response, parse_response
 from nbvision.spending import spent, start_again
-from nbvision.store import Store, StoreNotice
+from nbvision.store import Store, StoreNotice, leases, open_store
 
 PICTURE = Image.new("RGB", (60, 40), "teal")
 
@@ -634,3 +635,84 @@ def test_the_answers_message_is_kept_as_it_came(store: Store) -> None:
     kept = store.details(1)
     assert kept is not None
     assert kept["parameters"] == {"max_tokens": 8192}
+
+
+# What keeping may not do
+
+
+def nest(depth: int) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for _ in range(depth):
+        made = {"in": made}
+    return made
+
+
+@pytest.mark.parametrize("more", [{"deep": nest(5000)}, {"count": 10**5000}, {"odd": {1, 2}}])
+def test_whatever_a_message_holds_it_is_given_and_kept(store: Store, more: dict[str, Any]) -> None:
+    request = nv.build_request(PICTURE, "What is it?", backend=nv.connect("practice"))
+
+    def ask(_: object) -> Response:
+        return replace(parse_response(MESSAGE), raw={**MESSAGE, **more})
+
+    def never(_: object) -> Response:
+        raise AssertionError("it is stored")
+
+    first = remembered(request, ask, keeping=Keeping(), backend="anthropic")
+    again = remembered(request, never, keeping=Keeping(), backend="anthropic")
+    assert first.response.text == again.response.text == "A red door."
+    assert len(store.history()) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError, OSError, ValueError])
+def test_no_fault_of_keeping_loses_an_answer(
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    request = nv.build_request(PICTURE, "What is it?", backend=nv.connect("practice"))
+    monkeypatch.setattr("nbvision.store.notices._said", set())
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("nbvision.store.store.enter_ending", fails)
+    with pytest.warns(StoreNotice, match="the answer itself is here"):
+        given = remembered(
+            request, lambda _: parse_response(MESSAGE), keeping=Keeping(), backend="anthropic"
+        )
+    assert given.response.text == "A red door."
+    assert [call.outcome for call in store.history()] == ["unknown"]
+    assert dict(leases._held) == {}
+
+
+def test_a_file_that_cannot_be_deleted_takes_no_answer_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nbvision.store.notices._said", set())
+    (tmp_path / "folder").mkdir()
+    with pytest.warns(StoreNotice, match="the answer itself is here"):
+        Disowning(file=tmp_path / "folder")()
+
+
+def test_a_reply_takes_nothing_back_in_another_store(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with asked() as (backend, _):
+        reply = nv.describe(PICTURE, backend=backend)
+        monkeypatch.setenv("NBVISION_DATA", str(tmp_path / "other"))
+        nv.describe(PICTURE, "Something else.", backend=backend)
+        reply.disown()
+        other = open_store()
+        assert other is not None
+        assert [call.outcome for call in other.history()] == ["answered"]
+        other.close()
+    assert [call.outcome for call in store.history()] == ["answered"]
+
+
+def test_an_older_usable_answer_is_given_before_it_is_asked_for_again(store: Store) -> None:
+    with asked() as (backend, place):
+        first = nv.describe(PICTURE, backend=backend)
+        nv.describe(PICTURE, backend=backend, refresh=True)
+        with store._database.writing() as connection:
+            connection.execute("UPDATE calls SET message = '{}' WHERE number = 2")
+        assert nv.describe(PICTURE, backend=backend).text == first.text
+        assert len(place.arrived) == 2
+    assert len(store.history()) == 2

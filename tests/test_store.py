@@ -109,7 +109,7 @@ def test_only_answers_are_given_again(store: Store, outcome: str) -> None:
 def test_an_answer_that_proved_unusable_is_kept_but_not_given(store: Store) -> None:
     number = store.begin(INTENT)
     store.complete(number, ANSWER)
-    store.disown(number)
+    store.disown(number, "exact")
     assert store.find("exact") is None
     assert store.history()[0].text == "A door."
 
@@ -418,7 +418,7 @@ def test_a_newer_file_is_read_and_not_written(store: Store) -> None:
         lambda: newer.begin(INTENT),
         lambda: newer.complete(1, ANSWER),
         lambda: newer.forget(everything=True),
-        lambda: newer.disown(1),
+        lambda: newer.disown(1, "exact"),
     ):
         with pytest.raises(StoreFailed, match="newer nbvision"):
             write()

@@ -16,7 +16,7 @@ WRITES: dict[str, Callable[[Store, int], object]] = {
     "begin": lambda store, _: store.begin(INTENT),
     "begin alone": lambda store, _: store.begin_alone(INTENT, store.newest("exact", 0)),
     "complete": lambda store, number: store.complete(number, replace(ANSWER, text="word " * 9000)),
-    "disown": lambda store, _: store.disown(1),
+    "disown": lambda store, _: store.disown(1, "exact"),
     "forget": lambda store, _: store.forget(everything=True),
     "lease": lambda store, _: store.lease("run:a"),
 }

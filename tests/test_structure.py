@@ -47,7 +47,7 @@ ROWS = [
     {"results", "previewing", "practice", "store", "stream_reader"},
     {"origins", "reply_file"},
     {"detections", "turns", "budget", "replies_folder", "past_shown"},
-    {"conversation_file", "keeping", "intents", "reopening", "cell_runs"},
+    {"conversation_file", "disowning", "keeping", "intents", "reopening", "cell_runs"},
     {"conversation_reader", "kept_answers", "packing", "remembering", "past_calls"},
     {"backends"},
     {"inspection", "refreshing", "runs", "uploading"},

@@ -194,8 +194,17 @@ class Allowances:
             connection.execute("DELETE FROM budgets WHERE name = ?", (name,))
 
 
-def take(connection: Connection, allowances: Sequence[Allowance], most: int | None) -> int:
-    """Take so many billionths within the transaction that is open; see `Allowances.take`."""
+def take(
+    connection: Connection,
+    allowances: Sequence[Allowance],
+    most: int | None,
+    *,
+    number: int | None = None,
+) -> int:
+    """Take so many billionths within the transaction that is open; see `Allowances.take`.
+
+    What it is settled by is a number of one's own, or a new one.
+    """
     for one in allowances:
         allowed = billionths(one.dollars)
         if allowed is None:
@@ -203,7 +212,7 @@ def take(connection: Connection, allowances: Sequence[Allowance], most: int | No
         before = sum(_taken(connection, one.name))
         if most is None or before + most > allowed:
             raise _over(one, before / BILLION, None if most is None else most / BILLION)
-    number = secrets.randbits(62)
+    number = secrets.randbits(62) if number is None else number
     now = now_microseconds()
     for one in {one.name: one for one in allowances}.values():
         connection.execute(

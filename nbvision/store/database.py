@@ -48,7 +48,19 @@ class Database:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._finish: Callable[[], object] = lambda: None
+        self._file: tuple[int, int] | None = None
         _all.add(self)
+
+    def is_gone(self) -> bool:
+        """Whether the file was deleted; one that another took the place of is opened anew."""
+        if self.path == IN_MEMORY:
+            return False
+        if self._is_missing():
+            self.close()
+            return True
+        if self._connection is not None and self._file_there() != self._file:
+            self.close()
+        return False
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -157,16 +169,29 @@ class Database:
                 yield self._connection
             except sqlite3.Error as error:
                 failed = failure(error)
+            except (OverflowError, UnicodeEncodeError) as error:
+                failed = StoreFailed(f"the record of calls takes no such value: {error}"[:200])
             else:
                 return
         raise failed
 
     def _connect(self) -> sqlite3.Connection:
+        if self.path == IN_MEMORY:
+            where = str(self.path)
+        elif self._is_missing():
+            raise StoreFailed(
+                "the record of calls cannot be used: its file is gone",
+                cure="ask again: a new one is begun; or set NBVISION_DATA to another folder",
+            )
+        else:
+            # Never made here: an empty file would be nobody's store.
+            where = f"{self.path.absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(
-            self.path,
+            where,
             timeout=_UNINTERRUPTED_SECONDS,
             isolation_level=None,
             check_same_thread=False,
+            uri=True,
         )
         try:
             patiently(lambda: _set_up(connection, is_shared=self._is_shared))
@@ -176,7 +201,24 @@ class Database:
             connection.close()
             raise
         self._finish = weakref.finalize(self, connection.close)
+        self._file = self._file_there()
         return connection
+
+    def _is_missing(self) -> bool:
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            pass  # it may be there, out of sight
+        return False
+
+    def _file_there(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _before_fork() -> None:

@@ -1,29 +1,37 @@
 """Calls as they enter the file, begin and end: each step within a transaction that is open."""
 
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from sqlite3 import Connection
 from typing import Any
 
-from nbvision.errors import StoreFailed
+from nbvision.errors import NbvisionError, StoreFailed
 from nbvision.store.allowances import Allowance, settle, take
 from nbvision.store.database import Database
 from nbvision.store.records import Ending, Intent
-from nbvision.store.values import billionths, now_microseconds, storable, to_json
+from nbvision.store.values import billionths, now_microseconds, storable, storable_count, to_json
 
 __all__ = ["enter_beginning", "enter_ending", "new_thumbnails", "newest_answer"]
 
 
 def new_thumbnails(database: Database, intent: Intent) -> list[tuple[str, bytes]]:
-    """Return those of pictures that the store has not seen; made before it is locked."""
+    """Return those of pictures that the store has not seen; made before it is locked.
+
+    One that cannot be made is left out: its file may be gone, and the call goes out all the same.
+    """
+    if not intent.pictures:
+        return []
     by_name = {picture.name: picture for picture in intent.pictures}
     marks = ", ".join("?" * len(by_name))
     statement = f"SELECT name FROM pictures WHERE name IN ({marks})"
     seen = {name for (name,) in database.rows(statement, tuple(by_name))}
-    return [
-        (name, picture.thumbnail())
-        for name, picture in by_name.items()
-        if name not in seen and picture.thumbnail
-    ]
+    made = []
+    for name, picture in by_name.items():
+        if name not in seen and picture.thumbnail:
+            with suppress(NbvisionError, OSError, ValueError, MemoryError):
+                made.append((name, picture.thumbnail()))
+    return made
 
 
 def newest_answer(connection: Connection, exact: str, sample: int) -> int:
@@ -57,9 +65,10 @@ def enter_beginning(
         "messages": to_json(intent.messages),
         "prompt": storable(intent.prompt),
         "most_dollars": most,
-        "taking": take(connection, allowances, most) if allowances and most != 0 else None,
     }
     number = _insert(connection, "calls", row)
+    if allowances and most != 0:
+        take(connection, allowances, most, number=_taking(number))
     connection.executemany(
         "INSERT OR IGNORE INTO pictures (name, thumbnail) VALUES (?, ?)", thumbnails
     )
@@ -79,27 +88,37 @@ def enter_ending(connection: Connection, number: int, ending: Ending) -> None:
     row = {
         "outcome": ending.outcome,
         "dollars": None if unsure else dollars,
-        "seconds": ending.seconds,
-        "attempts": ending.attempts,
-        "input_tokens": ending.input_tokens,
-        "output_tokens": ending.output_tokens,
-        "cache_read_tokens": ending.cache_read_tokens,
-        "cache_write_tokens": ending.cache_write_tokens,
+        "seconds": ending.seconds if math.isfinite(ending.seconds) else 0.0,
+        "attempts": storable_count(ending.attempts),
+        "input_tokens": storable_count(ending.input_tokens),
+        "output_tokens": storable_count(ending.output_tokens),
+        "cache_read_tokens": storable_count(ending.cache_read_tokens),
+        "cache_write_tokens": storable_count(ending.cache_write_tokens),
         "answered_by": storable(ending.answered_by),
-        "request_id": ending.request_id,
+        "request_id": None if ending.request_id is None else storable(ending.request_id),
         "text": storable(ending.text),
         "message": None if ending.message is None else to_json(ending.message),
         "error": storable(ending.error),
     }
-    known = connection.execute(
+    is_over = connection.execute(
+        "SELECT 1 FROM calls WHERE number = ? AND outcome <> 'unknown'", (number,)
+    ).fetchone()
+    if is_over:
+        return
+    connection.execute(
         f"UPDATE calls SET {', '.join(f'{column} = ?' for column in row)}, "
         "most_dollars = CASE ? WHEN 0 THEN most_dollars "
         "ELSE most_dollars * ? + coalesce(?, most_dollars) END "
-        "WHERE number = ? AND outcome = 'unknown' RETURNING taking",
+        "WHERE number = ?",
         (*row.values(), unsure, unsure, dollars, number),
-    ).fetchall()
-    if known and known[0][0] is not None:
-        settle(connection, known[0][0], dollars)
+    )
+    # Even if the call was forgotten meanwhile.
+    settle(connection, _taking(number), dollars)
+
+
+def _taking(number: int) -> int:
+    """Return what a call settles by; below zero, where nothing else's number is."""
+    return -number
 
 
 def _insert(connection: Connection, table: str, row: Mapping[str, Any]) -> int:

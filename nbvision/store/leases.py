@@ -184,6 +184,27 @@ class Leases:
         with self._database.writing_now() as connection:
             return connection is not None and self._is_free_in(connection, name)
 
+    def clear(self) -> None:
+        """Delete what dead processes of this machine held; nothing while the file is locked.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be used.
+        """
+        if self._database.is_read_only or not self._database.rows(
+            "SELECT 1 FROM leases WHERE holder LIKE ? LIMIT 1", (f"{_machine()} %",)
+        ):
+            return
+        with self._database.writing_now() as connection:
+            if connection is None:
+                return
+            rows = connection.execute("SELECT name, holder FROM leases").fetchall()
+            connection.executemany(
+                "DELETE FROM leases WHERE name = ? AND holder = ?",
+                [(name, holder) for name, holder in rows if _is_dead_here(holder)],
+            )
+
     def release(self, lease: Lease) -> None:
         """Let go of a lease; if that cannot be written, it ends by its silence."""
         if let_go(lease):
@@ -212,11 +233,9 @@ class Leases:
         return found is None or self._is_dead(name, *found)
 
     def _is_dead(self, name: str, holder: str, beat: int) -> bool:
-        with _lock:
-            if holder in _held:
-                return False
-        machine, pid, *_ = [*holder.split(), "", ""]
-        if machine == _machine() and (pid == str(os.getpid()) or _is_gone(pid)):
+        if _is_held_here(holder):
+            return False
+        if _is_dead_here(holder):
             return True
         if self._database.path == IN_MEMORY:
             return True  # a forked child's copy of what its parent holds
@@ -246,9 +265,27 @@ def _machine() -> str:
     return blake2b("\n".join(parts).encode(errors="replace"), digest_size=8).hexdigest()
 
 
+def _is_held_here(holder: str) -> bool:
+    with _lock:
+        return holder in _held
+
+
+def _is_dead_here(holder: str) -> bool:
+    """Whether a holder was of this machine and is no more; a lost lease of this process too."""
+    machine, pid, *_ = [*holder.split(), "", ""]
+    if machine != _machine() or _is_held_here(holder):
+        return False
+    return pid == str(os.getpid()) or _is_gone(pid)
+
+
 def _is_gone(pid: str) -> bool:
     if sys.platform == "win32":
         return False  # there the question would end the process
+    with suppress(OSError, ValueError, IndexError):
+        # What has ended and was not yet asked after: after the name, which may have brackets.
+        said = Path(f"/proc/{int(pid)}/stat").read_bytes()
+        if said.rpartition(b")")[2].split()[0] in {b"Z", b"X"}:
+            return True
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

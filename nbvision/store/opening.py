@@ -63,6 +63,13 @@ def open_store(
         return None
     with _lock:
         folder = data_folder(given)
+        known = _opened.get(folder)
+        if known is not None and known.is_gone:
+            del _opened[folder]
+            notice(
+                "the record of calls was deleted while it was open; a new one is begun, and "
+                "budgets begin at nothing"
+            )
         if folder not in _opened:
             try:
                 _opened[folder] = _open(private_folder(folder), kind_of_disk)
@@ -115,7 +122,10 @@ def _open(folder: Path, kind_of_disk: Callable[[Path], str]) -> Store:
     except sqlite3.Error as error:
         failed = failure(error)
     else:
-        return Store(database)
+        made = Store(database)
+        with suppress(StoreFailed):
+            made.clear_leases()
+        return made
     raise failed
 
 

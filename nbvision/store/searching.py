@@ -1,18 +1,20 @@
 """Past calls found by words, model and time; quick among a million."""
 
-import re
-import unicodedata
 from typing import Any
 
-from nbvision.store import schema
 from nbvision.store.database import Database
 from nbvision.store.records import PastCall
+from nbvision.store.spelling import (
+    is_parted,
+    model_word,
+    pair_words,
+    searched_words,
+    word_condition,
+)
 from nbvision.store.values import BILLION, utc
 
 __all__ = [
     "PAST_COLUMNS",
-    "index_words",
-    "is_rare",
     "lowest_number",
     "past_call",
     "search_statement",
@@ -22,14 +24,7 @@ PAST_COLUMNS = (
     "number, asked_at, outcome, backend, model, sample, prompt, text, input_tokens, "
     "output_tokens, dollars, most_dollars, seconds, attempts, error"
 )
-# Written without spaces: the index has whole sentences as words, of which only the beginnings
-# are found.
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
-)
-_AT_ONCE = 5000
 _FEW = 100_000
-_RARE = 2000
 
 
 def past_call(row: tuple[Any, ...]) -> PastCall:
@@ -40,35 +35,6 @@ def past_call(row: tuple[Any, ...]) -> PastCall:
     fields["dollars"] = None if dollars is None else dollars / BILLION
     fields["most_dollars"] = None if most is None else most / BILLION
     return PastCall(**fields)
-
-
-def index_words(database: Database) -> bool:
-    """Bring the index of words up to date; return whether there is one.
-
-    Calls do not wait for it: it is written when somebody searches. A call that has not ended
-    is left out until it has.
-    """
-    if database.is_read_only:
-        return False
-    with database.writing() as connection:
-        if not schema.has_word_index(connection):
-            return False
-    count = _AT_ONCE
-    while count == _AT_ONCE:
-        with database.writing() as connection:
-            due = "SELECT number FROM calls WHERE is_indexed = 0 AND outcome <> 'unknown'"
-            rows = connection.execute(f"{due} ORDER BY number LIMIT {_AT_ONCE}").fetchall()
-            count = len(rows)
-            if rows:
-                ends = (rows[0][0], rows[-1][0])
-                which = "is_indexed = 0 AND outcome <> 'unknown' AND number BETWEEN ? AND ?"
-                connection.execute(
-                    "INSERT INTO words (rowid, prompt, text) "
-                    f"SELECT number, prompt, text FROM calls WHERE {which}",
-                    ends,
-                )
-                connection.execute(f"UPDATE calls SET is_indexed = 1 WHERE {which}", ends)
-    return True
 
 
 def lowest_number(database: Database, since: int) -> int | None:
@@ -83,21 +49,8 @@ def lowest_number(database: Database, since: int) -> int | None:
     return 0 if count == _FEW else number
 
 
-def is_rare(database: Database, model: str) -> bool:
-    """Whether so few calls went to a model that they are better gathered first."""
-    statement = f"SELECT 1 FROM calls WHERE model = ? LIMIT {_RARE}"
-    ((count,),) = database.rows(f"SELECT count(*) FROM ({statement})", (model,))
-    return bool(count < _RARE)
-
-
 def search_statement(
-    search: str,
-    model: str,
-    since: tuple[int, int] | None,
-    limit: int,
-    *,
-    has_index: bool,
-    is_model_rare: bool = False,
+    search: str, model: str, since: tuple[int, int] | None, limit: int, *, has_index: bool
 ) -> tuple[str, list[Any]]:
     """Return the question for past calls, newest first, and its values.
 
@@ -115,44 +68,45 @@ def search_statement(
     tail = "ORDER BY number DESC LIMIT ?"
     if not search.strip():
         return f"SELECT {PAST_COLUMNS} FROM calls WHERE 1{more} {tail}", [*values, limit]
-    through, patterns = _looked_through(search)
-    words = _words(search)
-    if not has_index or not words or _UNSPACED.search(search):
+    words = searched_words(search) or [search.strip()]
+    through, patterns = _looked_through(words)
+    match = _matching(words)
+    if not has_index or not match:
         statement = f"SELECT {PAST_COLUMNS} FROM calls WHERE {through}{more} {tail}"
         return statement, [*patterns, *values, limit]
+    if model:
+        match += f' "{model_word(model)}"'
     columns = PAST_COLUMNS.replace("prompt, text", "calls.prompt, calls.text")
+    within, bounds = ("", []) if since is None else (" AND words.rowid >= ?", [since[1]])
+    parted, parts = _looked_through([word for word in words if is_parted(word)])
     # Within the index first: to fetch each call with a common word takes far longer.
-    within, bounds = "", list[Any]()
-    if since is not None:
-        within, bounds = " AND words.rowid >= ?", [since[1]]
-    if is_model_rare:
-        within += " AND +words.rowid IN (SELECT number FROM calls WHERE model = ?)"
-        bounds.append(model)
     by_index = (
         f"SELECT {columns} FROM words CROSS JOIN calls ON calls.number = words.rowid "
-        f"WHERE words MATCH ?{within}{more} ORDER BY words.rowid DESC LIMIT ?"
+        f"WHERE words MATCH ?{within} AND {parted}{more} ORDER BY words.rowid DESC LIMIT ?"
     )
     beside = (
         f"SELECT {PAST_COLUMNS} FROM calls INDEXED BY calls_to_index "
         f"WHERE is_indexed = 0 AND {through}{more} {tail}"
     )
     statement = f"SELECT * FROM ({by_index}) UNION ALL SELECT * FROM ({beside}) {tail}"
-    match = " ".join(f'"{word}"*' for word in words)
-    return statement, [match, *bounds, *values, limit, *patterns, *values, limit, limit]
+    by_index_values = [match, *bounds, *parts, *values, limit]
+    return statement, [*by_index_values, *patterns, *values, limit, limit]
 
 
-def _words(search: str) -> list[str]:
-    """Return letters and digits with the marks on them; what stands between is no operator."""
-    kept = [c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in search]
-    return "".join(kept).split()
+def _matching(words: list[str]) -> str:
+    """Return what the index is asked for; empty if it can say nothing."""
+    asked = []
+    for word in words:
+        asked += pair_words(word) if is_parted(word) else [word_condition(word)]
+    return " ".join(dict.fromkeys(filter(None, asked)))
 
 
-def _looked_through(search: str) -> tuple[str, list[str]]:
+def _looked_through(words: list[str]) -> tuple[str, list[str]]:
     """Return a condition that every word stands somewhere in prompt or answer."""
     patterns = []
-    for word in _words(search) or [search.strip()]:
+    for word in words:
         escaped = word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
         patterns.append(f"%{escaped}%")
-    one = "(prompt LIKE ? ESCAPE '\\' OR text LIKE ? ESCAPE '\\')"
+    one = "(calls.prompt LIKE ? ESCAPE '\\' OR calls.text LIKE ? ESCAPE '\\')"
     doubled = [pattern for pattern in patterns for _ in range(2)]
-    return " AND ".join([one] * len(patterns)), doubled
+    return " AND ".join([one] * len(patterns)) or "1", doubled

@@ -1,12 +1,10 @@
 """The store: intent before sending, ending after; answers given again; history and money."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from nbvision.store import schema
 from nbvision.store.allowances import Allowance, Allowances
 from nbvision.store.database import Database, patiently
 from nbvision.store.entering import (
@@ -15,25 +13,28 @@ from nbvision.store.entering import (
     new_thumbnails,
     newest_answer,
 )
+from nbvision.store.forgetting import count_of, forget
+from nbvision.store.indexing import index_now_and_then, index_words
 from nbvision.store.leases import Lease, Leases, delete, let_go, nothing
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
 from nbvision.store.searching import (
     PAST_COLUMNS,
-    index_words,
-    is_rare,
     lowest_number,
     past_call,
     search_statement,
 )
-from nbvision.store.values import (
-    BILLION,
-    from_json,
-    microseconds_of,
-    to_json,
-    utc,
-)
+from nbvision.store.values import BILLION, from_json, microseconds_of, utc
 
 __all__ = ["Store"]
+
+_NAME_OF = """
+SELECT name FROM calls WHERE exact = ? AND sample = ? AND outcome = 'answered'
+ORDER BY number DESC LIMIT 1
+"""
+_ANSWERS = """
+SELECT number, asked_at, message, request_id FROM calls
+WHERE name = ? AND sample = ? AND outcome = 'answered' ORDER BY number DESC LIMIT 20
+"""
 
 
 class Store:
@@ -73,6 +74,21 @@ class Store:
     def is_read_only(self) -> bool:
         """Whether a newer nbvision wrote it, so that it is not written."""
         return self._database.is_read_only
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its file was deleted since it was opened."""
+        return self._database.is_gone()
+
+    def clear_leases(self) -> None:
+        """Delete what dead processes of this machine held, if the file can be written now.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be used.
+        """
+        self._leases.clear()
 
     def lease(self, name: str) -> Lease | None:
         """Return a lease of a name; None if somebody living holds it.
@@ -225,6 +241,7 @@ class Store:
                     delete(connection, lease)
         finally:
             let_go(lease)
+        index_now_and_then(self._database, number)
 
     def find(self, exact: str, name: str = "", *, sample: int = 0) -> Kept | None:
         """Return the newest whole and usable answer to a request; None if there is none.
@@ -241,24 +258,43 @@ class Store:
         StoreFailed
             If the file cannot be read.
         """
-        for column, value in (("exact", exact), ("name", name)):
-            found = value and self._database.rows(
-                "SELECT number, asked_at, message, request_id FROM calls "
-                f"WHERE {column} = ? AND sample = ? AND outcome = 'answered' "
-                "ORDER BY number DESC LIMIT 1",
-                (value, sample),
-            )
-            if found and (message := from_json(found[0][2])) is not None:
-                number, asked_at, _, request_id = found[0]
-                return Kept(number, utc(asked_at), message, request_id)
-        return None
+        return next(self.answers(exact, name, sample=sample), None)
 
-    def disown(self, number: int) -> None:
-        """Keep an answer, but never give it again: it turned out not to be usable."""
+    def answers(self, exact: str, name: str = "", *, sample: int = 0) -> Iterator[Kept]:
+        """Give the answers that `find` chooses from, the newest first; the last twenty at most.
+
+        The bytes of a PNG differ between machines; an answer by the exact name says the other,
+        under which a newer one may be.
+
+        Raises
+        ------
+        StoreFailed
+            If the file cannot be read.
+        """
+        if exact:
+            named = self._database.rows(_NAME_OF, (exact, sample))
+            name = named[0][0] if named else name
+        if not name:
+            return
+        for number, asked_at, message, request_id in self._database.rows(_ANSWERS, (name, sample)):
+            if (said := from_json(message)) is not None:
+                yield Kept(number, utc(asked_at), said, request_id)
+
+    def disown(self, number: int, exact: str) -> None:
+        """Keep an answer, but never give it again: it turned out not to be usable.
+
+        Nothing happens if the call of that number is another: one of another store.
+
+        Raises
+        ------
+        StoreFailed
+            If it cannot be written.
+        """
         with self._database.writing() as connection:
             connection.execute(
-                "UPDATE calls SET outcome = 'unreadable' WHERE number = ? AND outcome = 'answered'",
-                (number,),
+                "UPDATE calls SET outcome = 'unreadable' "
+                "WHERE number = ? AND exact = ? AND outcome = 'answered'",
+                (number, exact),
             )
 
     def history(
@@ -287,9 +323,7 @@ class Store:
         StoreFailed
             If the file cannot be read.
         """
-        has_index = False
-        if search.strip():
-            has_index = index_words(self._database)
+        has_index = bool(search.strip()) and index_words(self._database)
         after = None
         if since is not None:
             moment = microseconds_of(since)
@@ -297,14 +331,7 @@ class Store:
             if number is None:
                 return []
             after = (moment, number)
-        statement, values = search_statement(
-            search,
-            model,
-            after,
-            limit,
-            has_index=has_index,
-            is_model_rare=bool(model) and is_rare(self._database, model),
-        )
+        statement, values = search_statement(search, model, after, limit, has_index=has_index)
         return [past_call(row) for row in self._database.rows(statement, values)]
 
     def details(self, number: int) -> dict[str, Any] | None:
@@ -347,7 +374,8 @@ class Store:
     ) -> int:
         """Delete calls, and thumbnails that no other call has; return how many.
 
-        What they cost stays counted in their budgets. The text is overwritten on the disk.
+        What they cost stays counted in their budgets. The text is overwritten on the disk; where
+        another kernel is reading it just then, a notice says that the log still has it.
 
         Parameters
         ----------
@@ -363,31 +391,7 @@ class Store:
         StoreFailed
             If the file cannot be written.
         """
-        wanted = list(numbers)
-        end = math.inf if everything else -1 if before is None else microseconds_of(before)
-        with self._database.writing() as connection:
-            connection.execute("CREATE TEMP TABLE gone AS SELECT number FROM calls WHERE 0")
-            connection.executemany("INSERT INTO gone VALUES (?)", [(n,) for n in wanted])
-            connection.execute(
-                "INSERT INTO gone SELECT number FROM calls WHERE asked_at < ?", (end,)
-            )
-            if schema.has_word_index(connection):
-                connection.execute(
-                    "INSERT INTO words (words, rowid, prompt, text) "
-                    "SELECT 'delete', number, prompt, text FROM calls "
-                    "WHERE is_indexed AND number IN gone"
-                )
-                # A deleted word stays in the index until its parts are joined.
-                connection.execute("INSERT INTO words (words) VALUES ('optimize')")
-            connection.execute("DELETE FROM call_pictures WHERE call IN gone")
-            count = connection.execute("DELETE FROM calls WHERE number IN gone").rowcount
-            connection.execute(
-                "DELETE FROM pictures WHERE name NOT IN (SELECT name FROM call_pictures)"
-            )
-            connection.execute("DROP TABLE gone")
-        # The log still holds the pages as they were.
-        self._database.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-        return count
+        return forget(self._database, numbers, before, everything=everything)
 
     def count(
         self,
@@ -397,11 +401,7 @@ class Store:
         everything: bool = False,
     ) -> int:
         """Return how many calls `forget` would delete, given the same."""
-        end = math.inf if everything else -1 if before is None else microseconds_of(before)
-        # As JSON, because a statement takes only so many values.
-        named = "number IN (SELECT value FROM json_each(?))"
-        statement = f"SELECT count(*) FROM calls WHERE asked_at < ? OR {named}"
-        return int(self._database.rows(statement, (end, to_json(list(numbers))))[0][0])
+        return count_of(self._database, numbers, before, everything=everything)
 
     def spent(self, *, since: datetime | None = None) -> Spent:
         """Return what calls have cost, by what is still kept of them.

@@ -16,12 +16,17 @@ __all__ = [
     "microseconds_of",
     "now_microseconds",
     "storable",
+    "storable_count",
     "to_json",
     "utc",
 ]
 
 BILLION = 1_000_000_000
 MILLION = 1_000_000
+_LARGEST = 2**63 - 1  # that SQLite has
+_MOST_DOLLARS = 9_000_000.0  # a thousand times that can be added up
+_DEEPEST = 100
+_LARGEST_IN_JSON = 10**1000  # Python reads no more than a few thousand digits
 
 
 def to_json(value: Any) -> str:
@@ -31,11 +36,13 @@ def to_json(value: Any) -> str:
     --------
     >>> to_json({"tokens": float("nan")})
     '{"tokens": null}'
+
+    What is nested too deep to be read again becomes null too.
     """
     try:
         return json.dumps(value, allow_nan=False, sort_keys=True)
-    except ValueError:
-        return json.dumps(_finite(value), allow_nan=False, sort_keys=True)
+    except (ValueError, TypeError, RecursionError):
+        return json.dumps(_plain(value), allow_nan=False, sort_keys=True)
 
 
 def from_json(text: str | None) -> Any:
@@ -63,16 +70,29 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def storable_count(number: int) -> int:
+    """Return a count that SQLite takes: the largest that it has instead of a larger one.
+
+    Examples
+    --------
+    >>> storable_count(12), storable_count(10**30)
+    (12, 9223372036854775807)
+    """
+    return min(max(number, 0), _LARGEST)
+
+
 def billionths(dollars: float | None) -> int | None:
-    """Return US dollars in whole billionths, never too few.
+    """Return US dollars in whole billionths, never too few; millions are as many as there are.
 
     Examples
     --------
     >>> billionths(0.0000423), billionths(None)
     (42300, None)
     """
+    if dollars is None or math.isnan(dollars):
+        return None
     # A hair less, so that 0.1 dollars, which no float is exactly, stay what they are.
-    return None if dollars is None else math.ceil(dollars * BILLION - 1e-6)
+    return math.ceil(min(max(dollars, 0.0), _MOST_DOLLARS) * BILLION - 1e-6)
 
 
 def dollars_in_words(dollars: float) -> str:
@@ -117,9 +137,16 @@ def utc(microseconds: int) -> datetime:
     return datetime.fromtimestamp(microseconds / MILLION, UTC)
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return what JSON has of a value: no number that is none or endless, nothing bottomless."""
+    if depth > _DEEPEST:
+        return None
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, int):
+        return value if abs(value) < _LARGEST_IN_JSON else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str) else str(value)
