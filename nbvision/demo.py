@@ -38,8 +38,8 @@ def run_demo(
     NbvisionError
         If any step fails, or the folder cannot be written.
     """
+    page = _Page(folder)
     asked = backend or nv.connect("practice")
-    page = _Page()
     say(f"Who answers: {asked.name}, {asked.model}\n  {asked.why}\n")
     page.add("Who answers", f"{asked.name}, {asked.model}: {asked.why}")
     _show_frame(say, page, asked)
@@ -47,29 +47,30 @@ def run_demo(
     _compare(say, page, asked)
     for sample in (nv.samples.photo, nv.samples.shapes):
         _locate(say, page, asked, sample)
-    return page.write(folder)
+    return page.write()
 
 
 class _Page:
     """The pieces of one HTML page."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self._parts: list[str] = []
+        self._path = folder / "index.html"
+        self.write()  # what cannot be written is known before anything is asked
 
     def add(self, heading: str, *contents: object) -> None:
         body = "".join(f"<div>{escape(content)}</div>" for content in contents)
         self._parts.append(f"<section><h2>{escape(heading)}</h2>{body}</section>")
 
-    def write(self, folder: Path) -> Path:
-        page = folder / "index.html"
+    def write(self) -> Path:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            page.write_text(_HEAD + "".join(self._parts) + "</main></html>", encoding="utf-8")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(_HEAD + "".join(self._parts) + "</main></html>", encoding="utf-8")
         except OSError as error:
             raise NbvisionError(
-                f"cannot write {page}: {error.strerror}", cure="name another folder"
+                f"cannot write {self._path}: {error.strerror}", cure="name another folder"
             ) from None
-        return page
+        return self._path
 
 
 def _show_frame(say: Callable[..., None], page: _Page, backend: Backend) -> None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,8 +37,16 @@ _FREEZE = "import nbvision\nnbvision.freeze_widgets()"
 
 # Loaded by every Python that starts with this folder on its path: a tutorial that reaches for
 # anything but this machine fails.
+# `jsonschema` makes forty parsers out of what is hidden here, a second for each kernel, for a
+# check of formats that nobody asks for. Garbage of so short a life is looked for rarely: each
+# look goes through all that was imported.
 _LOOPBACK_ONLY = """
+import gc
 import socket
+import sys
+
+gc.set_threshold(50_000, 50, 50)
+sys.modules["rfc3987_syntax"] = None
 
 _connect = socket.socket.connect
 
@@ -66,6 +74,12 @@ def read_text(text: Path) -> Any:
     return jupytext.read(text, fmt="py:percent")
 
 
+@cache
+def _list_of_fonts() -> TemporaryDirectory[str]:
+    # Made by the first kernel that draws, read by the others.
+    return TemporaryDirectory(ignore_cleanup_errors=True)
+
+
 @contextmanager
 def surroundings() -> Iterator[tuple[Path, dict[str, str]]]:
     """Give a folder and an environment in which a kernel can reach this machine only."""
@@ -80,7 +94,8 @@ def surroundings() -> Iterator[tuple[Path, dict[str, str]]]:
                 # The package that lies beside the tutorials, wherever another is installed.
                 "PYTHONPATH": f"{folder}{os.pathsep}{FOLDER.parent}",
                 "IPYTHONDIR": str(scratch / "ipython"),
-                "MPLCONFIGDIR": str(scratch / "matplotlib"),
+                "MPLCONFIGDIR": _list_of_fonts().name,
+                "OPENBLAS_NUM_THREADS": "1",
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "NBVISION_DATA": "off",
             },

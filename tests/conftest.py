@@ -3,13 +3,21 @@
 Many tests count the requests that arrive; an answer that was kept would be one too few.
 """
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nbvision.store import OFF, Store, open_store
+# Each worker collects everything: what costs it a second costs four. `jsonschema` makes forty
+# parsers out of this for a check of formats that nothing here asks for, and the threads of BLAS
+# spin beside those of the tests.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from nbvision.store import OFF, Store, open_store  # noqa: E402 - after the above
 
 # Set when it is imported, so that whatever tests start inherits it.
 os.environ["NBVISION_DATA"] = OFF
@@ -18,6 +26,24 @@ os.environ["NBVISION_DATA"] = OFF
 def pytest_configure(config: pytest.Config) -> None:
     """Let budgets be kept in memory without a word: that is what nearly all tests do."""
     config.addinivalue_line("filterwarnings", "ignore:nbvision. budgets are kept:UserWarning")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Take one worker more than there are cores: one in four tests waits rather than works."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage in what is collected: it all stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture

@@ -151,7 +151,9 @@ def test_the_command_line_says_what_is_wrong(
 
     (tmp_path / "file").write_text("in the way")
     assert main(["demo", "--output", str(tmp_path / "file" / "page")]) == 1
-    assert "cannot write" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "cannot write" in said.err
+    assert said.out == ""  # before anything was asked
 
 
 def test_the_demo_leaves_one_page_that_needs_nothing_else(tmp_path: Path) -> None:

@@ -51,11 +51,10 @@ def running() -> Iterator[InteractiveShell]:
         {"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}}
     )
     shell = InteractiveShell.instance(config=quiet)
-    # Each reset looks for garbage; what is loaded by now is none, and searching it takes longer
-    # than a test.
-    gc.freeze()
     yield shell
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()
     InteractiveShell.clear_instance()
 
 
@@ -75,6 +74,9 @@ def shell(
     start_again()
     # A doctest leaves its last value there, and a shell then keeps its own to itself.
     monkeypatch.delattr(builtins, "_", raising=False)
+    # A reset looks for garbage; what is loaded by now is none, and searching it takes longer than
+    # a test.
+    gc.freeze()
     running.reset(new_session=False)
     running.run_line_magic("load_ext", "nbvision")
     running.push({"nv": nv})

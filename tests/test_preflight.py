@@ -1,6 +1,7 @@
 """What is worth knowing before sending, with value, limit and cure."""
 
 import time
+from functools import cache
 from io import BytesIO
 
 import pytest
@@ -22,12 +23,16 @@ OPUS, HAIKU = find_model("claude-opus-5-5"), find_model("claude-haiku-4-5")
 API = find_platform("anthropic")
 PLAIN = open_image(Image.new("RGB", (800, 600)))
 LARGE = open_image(Image.new("RGB", (2400, 1000)))
-CANVAS = open_image(Image.new("RGB", (9000, 9000)))
 TASKS: tuple[Task, ...] = ("describe", "locate")
 
 
+@cache
+def canvas() -> SourceImage:
+    return open_image(Image.new("RGB", (9000, 9000)))
+
+
 def sized(width: int, height: int) -> SourceImage:
-    return CANVAS.crop(0, 0, width, height)
+    return canvas().crop(0, 0, width, height)
 
 
 def codes(*images: SourceImage, prompt: str = "", model: str = "claude-opus-5-5") -> dict[str, str]:

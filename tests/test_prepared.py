@@ -14,7 +14,7 @@ from hostile_pictures import ORIENTATION, PEAK, noise, quadrants, saved
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 import nbvision as nv
@@ -37,7 +37,7 @@ def prepared(source: object, *, exact: bool = False) -> PreparedImage:
 def photo_like(size: tuple[int, int]) -> Image.Image:
     """Smooth light with grain, as a sensor gives it."""
     small = noise((max(1, size[0] // 40), max(1, size[1] // 40)))
-    smooth = small.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(3))
+    smooth = small.resize(size, Image.Resampling.BICUBIC)
     return Image.blend(smooth, noise(size), 0.08)
 
 

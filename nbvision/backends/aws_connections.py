@@ -22,15 +22,15 @@ _PIECE_BYTES = 256  # a piece waits until it is full, and the deadline with it
 _seconds: ContextVar[float] = ContextVar("nbvision_bedrock_seconds", default=60.0)
 
 
-def aws_session(profile: str | None) -> Any:
+def aws_session(profile: str | None, *, makes_clients: bool = True) -> Any:
     """Return a session of boto3; what describes the services is read once a process.
 
-    That is most of what connecting takes.
+    That is most of what connecting takes; the handlers that only clients need are the rest.
     """
     from boto3 import Session
     from botocore.session import Session as Core
 
-    core = Core()
+    core = Core(include_builtin_handlers=makes_clients)
     loader = _loader(core.get_config_variable("data_path"))
     core.register_component("data_loader", loader)
     session = Session(botocore_session=core, profile_name=profile)

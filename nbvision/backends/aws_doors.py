@@ -204,7 +204,7 @@ def _region(region: str | None, profile: str | None, name: str) -> str:
 
     found, failure = setting(region, "AWS_REGION", "AWS_DEFAULT_REGION"), ""
     try:
-        session = aws_session(profile)
+        session = aws_session(profile, makes_clients=False)
         found = found or session.region_name
     except ProfileNotFound:
         named = profile or os.environ.get("AWS_PROFILE")
