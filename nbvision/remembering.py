@@ -392,8 +392,14 @@ class _Disowning:
 
 
 def _complete(store: Store | None, number: int | None, ending: Ending, lease: Lease | None) -> None:
-    if store is not None and number is not None:
+    if store is None or number is None:
+        return
+    try:
         _write(lambda: store.complete(number, ending, lease))
+    except KeyboardInterrupt:
+        # What is paid for is kept before the interrupt is heard; a second time changes nothing.
+        _write(lambda: store.complete(number, ending, lease))
+        raise
 
 
 def _settle(taking: int | None, ending: Ending) -> None:

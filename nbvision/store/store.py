@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Any
 
+from nbvision.errors import StoreFailed
 from nbvision.store import schema
 from nbvision.store.allowances import Allowance, Allowances
 from nbvision.store.database import Database, patiently
@@ -168,7 +169,7 @@ class Store:
             As `begin`.
         """
         thumbnails = new_thumbnails(self._database, intent)
-        lease = None
+        lease, number = None, 0
         try:
             with self._database.writing() as connection:
                 if newest_answer(connection, intent.exact, intent.sample) == newest:
@@ -176,10 +177,21 @@ class Store:
                     lease = self._leases.claim(connection, name)
                 if lease is None:
                     return None
-                return enter_beginning(connection, intent, thumbnails, allowances), lease
-        except BaseException:
+                number = enter_beginning(connection, intent, thumbnails, allowances)
+        except BaseException as error:
             let_go(lease)
+            if lease is not None and number and not isinstance(error, Exception):
+                self._take_back(number, lease, error)
             raise
+        return number, lease
+
+    def _take_back(self, number: int, lease: Lease, error: BaseException) -> None:
+        """End a call whose caller was interrupted before it had its number: nothing was sent."""
+        with suppress(StoreFailed), self._database.writing() as connection:
+            # Both were kept together, or neither was: then the number is another's by now.
+            if delete(connection, lease):
+                ending = Ending("interrupted", 0.0, 0.0, error=type(error).__name__)
+                enter_ending(connection, number, ending)
 
     def newest(self, exact: str, sample: int) -> int:
         """Return the number of the newest answer to a request, usable or not; 0 for none.
@@ -223,8 +235,10 @@ class Store:
                 enter_ending(connection, number, ending)
                 if lease is not None:
                     delete(connection, lease)
-        finally:
+        except StoreFailed:
             let_go(lease)
+            raise
+        let_go(lease)
 
     def find(self, exact: str, name: str = "", *, sample: int = 0) -> Kept | None:
         """Return the newest whole and usable answer to a request; None if there is none.
