@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from test_budget import answer_dearly, ask, at
 from wire import Wire, wire
 
 import nbvision as nv
+from nbvision import runs
 from nbvision.runs import open_runs
 from nbvision.store import Store
 
@@ -22,17 +24,30 @@ def place() -> Iterator[Wire]:
         yield found
 
 
+def is_statement(_: FrameType, event: str, what: Any) -> bool:
+    of_sqlite = isinstance(getattr(what, "__self__", None), sqlite3.Connection)
+    return event == "c_return" and of_sqlite and what.__name__.startswith("execute")
+
+
+def is_step_of_a_run(frame: FrameType, event: str, _: Any) -> bool:
+    # Between the call of __exit__ and its first step nothing in Python can hold an interrupt.
+    where = frame.f_code
+    is_entered = event == "call" and where.co_name not in {"__enter__", "__exit__", "run"}
+    return where.co_filename == runs.__file__ and (is_entered or event == "c_return")
+
+
 @contextmanager
-def interrupted_after(statement: int) -> Iterator[Callable[[], int]]:
-    """Raise KeyboardInterrupt in this thread when so many statements of SQLite have returned."""
+def interrupted_after(
+    steps: int, is_step: Callable[[FrameType, str, Any], bool] = is_statement
+) -> Iterator[Callable[[], int]]:
+    """Raise KeyboardInterrupt in this thread after so many steps, as a person's would."""
     count = 0
 
-    def look(_: object, event: str, what: Any) -> None:
+    def look(frame: FrameType, event: str, what: Any) -> None:
         nonlocal count
-        of_sqlite = isinstance(getattr(what, "__self__", None), sqlite3.Connection)
-        if event == "c_return" and of_sqlite and what.__name__.startswith("execute"):
+        if is_step(frame, event, what):
             count += 1
-            if count == statement:
+            if count == steps:
                 sys.setprofile(None)
                 raise KeyboardInterrupt
 
@@ -77,3 +92,24 @@ def test_an_interrupt_between_any_two_statements_leaves_nothing_behind(
             assert ask(backend, "before").from_store is not None
     assert statement > 10
     assert store.allowances.taken("run:shelves").dollars > 0 or name is None
+
+
+def test_an_interrupt_at_any_step_of_a_run_leaves_it(store: Store, place: Wire) -> None:
+    backend = at(place)
+    ask(backend, "before")
+    step, reached = 0, 0
+    while reached == step:
+        step += 1
+        with interrupted_after(step, is_step_of_a_run) as count:
+            try:
+                with nv.run("shelves", budget=1):
+                    pass
+            except KeyboardInterrupt:
+                pass
+            reached = count()
+        assert open_runs() == (), step
+        assert store.lease("run:shelves") is not None, step
+        with nv.run("shelves", wait=False) as run:
+            ask(backend, f"after {step}")
+        assert run.calls.asked == 1
+    assert step > 10
