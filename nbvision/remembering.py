@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -176,7 +176,7 @@ def remembered(
             continue
         wait(partial(other.is_over.wait, _LOOK_SECONDS), "this kernel")
         if other.result is not None:
-            return other.result
+            return call.shared(other.result)
         if other.error is not None:
             raise other.error.with_traceback(None)
         # The other was stopped or refused, which says nothing of this one: look and ask again.
@@ -286,6 +286,15 @@ class _Call:
             return self._ask(ask, store, number, lease)
         finally:
             lease.release()  # if an interrupt came before it was
+
+    def shared(self, result: Remembered) -> Remembered:
+        """Return the answer to another's identical call, kept beside this notebook as well."""
+        folder, asked_at, disown = self._keeping.replies, result.from_store, result.disown
+        if folder is None or asked_at is None or self._in_folder() is not None:
+            return result
+        _write(lambda: self._write_to_folder(result.response, asked_at))
+        number = disown.number if isinstance(disown, _Disowning) else None
+        return replace(result, disown=self._disowning(number))
 
     def is_over_elsewhere(self) -> bool:
         """Whether no other kernel asks this; waits a moment if one does."""
