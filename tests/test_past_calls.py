@@ -506,6 +506,15 @@ def test_names_of_pictures_are_shown_and_do_nothing(store: Store) -> None:
         assert ' onload="' not in markup
 
 
+def test_printed_words_steer_no_terminal(store: Store) -> None:
+    intent = Intent("n", "e", "anthropic", "anthropic", "m", "a\x1b[2Jb\u202ec\x00")
+    for text in ("x\x1b]0;title\x07y", "x\u202ey"):
+        store.complete(store.begin(intent), Ending("answered", text=text))
+    newer, older = nv.history()
+    for printed in (str(newer), str(newer.compare(older)), str(nv.history())):
+        assert not {"\x1b", "\x00", "\x07", "\u202e"} & set(printed)
+
+
 def test_a_clock_that_was_set_back_hides_no_call(store: Store) -> None:
     intent = Intent("n", "e", "anthropic", "anthropic", "m", "Hello")
     for _ in range(3):
