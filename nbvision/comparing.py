@@ -13,6 +13,7 @@ __all__ = ["Asked", "CallDifference"]
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 _MOST_WORDS = 3000  # comparing takes the product of both; a longer text is compared by lines
 _MOST_SHOWN = 20_000
+_MOST_IN_WORDS = 200_000
 _LONGEST_VALUE = 200
 _LINE = 'style="white-space:pre-wrap;overflow-wrap:anywhere;max-width:60em;margin:.2em 0 .8em"'
 # Underlined and struck through, so that nothing depends on seeing colours; the tint is let
@@ -99,7 +100,7 @@ class CallDifference:
         ]
         for name, changed in (("prompt", self.prompt), ("reply", self.text)):
             lines.append(f"{name}:\n{changed}" if changed else f"{name}: the same")
-        return "\n".join(lines)
+        return plain("\n".join(lines), limit=_MOST_IN_WORDS)
 
     def __repr__(self) -> str:
         return f"CallDifference({self.before.name!r}, {self.after.name!r})"

@@ -48,16 +48,18 @@ class Disowning:
 def safely(action: Callable[[], object]) -> None:
     """Keep something of an answer that is here: that it cannot be kept must not lose it.
 
+    Nor may an interrupt: the action is done again before it is heard, so that doing it twice
+    has to be the same as once.
+
     Examples
     --------
     >>> safely(lambda: None)
     """
     try:
-        action()
-    except StoreFailed as error:
-        notice(f"{error.value}; the answer itself is here")
-    except Exception as error:  # noqa: BLE001 - whatever it is, the answer has been paid for
-        notice(f"not kept, for a {type(error).__name__}; the answer itself is here")
+        _attempt(action)
+    except KeyboardInterrupt:
+        _attempt(action)
+        raise
 
 
 def copied(error: Error) -> Error:
@@ -74,3 +76,12 @@ def copied(error: Error) -> Error:
     made.__cause__ = error.__cause__
     made.__suppress_context__ = error.__suppress_context__
     return made
+
+
+def _attempt(action: Callable[[], object]) -> None:
+    try:
+        action()
+    except StoreFailed as error:
+        notice(f"{error.value}; the answer itself is here")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the answer has been paid for
+        notice(f"not kept, for a {type(error).__name__}; the answer itself is here")

@@ -6,7 +6,7 @@ from typing import Any
 
 from nbvision.attempts import Attempts, counted_in
 from nbvision.backends import Backend, current, held_by
-from nbvision.backends.stopping import stop_here
+from nbvision.backends.stopping import require_wanted, stop_here
 from nbvision.box_reader import read_boxes
 from nbvision.budget import Budget, most_dollars, require_within
 from nbvision.catalogue import Model, find_model
@@ -217,7 +217,7 @@ def _answer(how: How, request: Request, live: LiveText) -> Remembered:
             address=how.backend.address,
             sample=how.sample,
             refresh=how.refresh,
-            require_wanted=_require_wanted,
+            require_wanted=require_wanted,
             on_wait=live.note,
             allowances=(*(one.allowance() for one in budgets), *call.allowances),
             before_sending=require_allowed,
@@ -230,12 +230,6 @@ def _hold_within(limit: float, request: Request, attempts: Attempts) -> None:
     """Let what may have been billed be sent again only if the call's own limit holds that too."""
     is_affordable, most = attempts.is_affordable, most_dollars(request) or 0.0
     attempts.is_affordable = lambda: (attempts.unsure + 2) * most <= limit and is_affordable()
-
-
-def _require_wanted() -> None:
-    stop = stop_here()
-    if stop is not None:
-        stop.require_unset()
 
 
 def _counted(how: How, request: Request, live: LiveText, attempts: Attempts) -> Response:

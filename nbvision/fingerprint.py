@@ -45,6 +45,8 @@ _MARK_LENGTH = 16
 # Where a picture lies, and what is only for the service's memory or our own safety.
 _TRAVEL = {"source", "transformations", "cache_control"}
 
+_MOST_NAMES = 10_000
+_names_of_pixels: dict[str, str] = {}  # by that of the bytes: decoding takes long
 _names: dict[tuple[int, str], tuple[weakref.ref[PreparedImage], str]] = {}
 
 
@@ -185,8 +187,16 @@ def _exact_name(image: SentImage) -> str:
 
 
 def _pixels_name(image: PreparedImage) -> str:
-    pixels = image.pixels
-    return f"rgb:{pixels.width}x{pixels.height}:{hashlib.sha256(pixels.tobytes()).hexdigest()}"
+    exact = _exact_name(image)
+    name = _names_of_pixels.get(exact)
+    if name is None:
+        pixels = image.pixels
+        seen = hashlib.sha256(pixels.tobytes()).hexdigest()
+        name = f"rgb:{pixels.width}x{pixels.height}:{seen}"
+        if len(_names_of_pixels) >= _MOST_NAMES:
+            _names_of_pixels.clear()
+        _names_of_pixels[exact] = name
+    return name
 
 
 def _once(image: PreparedImage, kind: str, make: Callable[[], str]) -> str:

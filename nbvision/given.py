@@ -11,7 +11,8 @@ from nbvision.catalogue import Model
 from nbvision.errors import RequestError
 from nbvision.images import open_image
 from nbvision.platforms import Platform
-from nbvision.prepared import PreparedImage, prepare_image
+from nbvision.prepared import PreparedImage
+from nbvision.prepared_once import prepared_once
 from nbvision.referenced import GivenImage, RemoteImage, SentImage, StoredFile, require_seen
 from nbvision.source_image import SourceImage
 
@@ -100,7 +101,7 @@ def prepare_all(
 
     def prepare(image: GivenImage) -> SentImage:
         if isinstance(image, SourceImage):
-            return prepare_image(image, model, platform, side_limit=side_limit)
+            return prepared_once(image, model, platform, side_limit)
         return image
 
     if sum(isinstance(image, SourceImage) for image in images) < 2:  # noqa: PLR2004 - one picture needs no pool

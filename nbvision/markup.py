@@ -153,7 +153,8 @@ def bundle(
     """
     shown = {"text/plain": plain(text)}
     if markup:
-        shown["text/html"] = str(markup)  # some viewers take no kind of str but str
+        # JupyterLab would set what stands between two dollar signs as a formula.
+        shown["text/html"] = f'<div class="mathjax_ignore tex2jax_ignore">{markup}</div>'
     for media_type, data in (pictures or {}).items():
         shown[media_type] = base64.b64encode(data).decode("ascii")
     return shown

@@ -10,7 +10,7 @@ from nbvision.detections import Detections
 from nbvision.errors import RequestError, StoreFailed
 from nbvision.fingerprint import words_of
 from nbvision.images import open_image
-from nbvision.markup import bundle, one_line
+from nbvision.markup import bundle, one_line, plain
 from nbvision.past_shown import call_in_words, call_shown, calls_in_words, calls_shown, subject
 from nbvision.reopening import KeptPicture, reopened_detections, reopened_reply
 from nbvision.request import Request
@@ -146,7 +146,7 @@ class HistoryCall:
         return Asked(f"call {call.number}", call.model, call.prompt, call.text, parameters)
 
     def __str__(self) -> str:
-        return call_in_words(self.call)
+        return plain(call_in_words(self.call))
 
     def __repr__(self) -> str:
         said = one_line(subject(self.call), empty="")[:60]

@@ -69,7 +69,7 @@ class Remembered:
     response: Response
     seconds: float
     from_store: datetime | None
-    disown: Callable[[], None]
+    disown: Disowning
 
 
 class _UnderWay:
@@ -176,8 +176,7 @@ def remembered(
             continue
         wait(partial(other.is_over.wait, _LOOK_SECONDS), "this kernel")
         if other.result is not None:
-            call.keep_of(other.result, other.keeping)
-            return other.result
+            return call.shared(other.result, other.keeping)
         if other.error is not None:
             # One of its own: a traceback grows where an error is raised.
             raise copied(other.error)
@@ -289,15 +288,18 @@ class _Call:
         finally:
             lease.release()  # if an interrupt came before it was
 
-    def keep_of(self, result: Remembered, where: Keeping) -> None:
-        """Keep an answer that was waited for wherever it is not kept yet."""
+    def shared(self, result: Remembered, where: Keeping) -> Remembered:
+        """Return an answer that was waited for, kept wherever it is not kept yet."""
         asked_at = result.from_store or datetime.now(UTC)
+        disown = result.disown
         mine, theirs = self._keeping.replies, where.replies
         if mine is not None and (theirs is None or mine.path != theirs.path):
             safely(lambda: self._write_to_folder(result.response, asked_at))
+            disown = self._disowning(disown.number)
         store = self._writable()
         if store is not None and where.store is None:
             safely(lambda: self._enter(store, result.response))
+        return replace(result, disown=disown)
 
     def _enter(self, store: Store, response: Response) -> None:
         ending = answered(response, self._request.model_id, 0.0, Attempts(count=0))

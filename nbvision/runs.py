@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 from uuid import uuid4
 
-from nbvision.backends.stopping import stop_here
+from nbvision.backends.stopping import require_wanted
 from nbvision.budget import UNNAMED, Budget, ledger
 from nbvision.errors import RequestError, RunStopped, SpendLimitReached, StoreFailed
 from nbvision.live import LiveText
@@ -119,18 +119,12 @@ class Run(AbstractContextManager["Run"]):
 
     def __enter__(self) -> Self:
         self._require_new()
-        with ExitStack() as leaving:
-            if self.name:
-                _hold_here(self)
-                leaving.callback(_let_go_here, self)
-                self._lease = self._leased(leaving)
-            leaving.callback(self._close)
-            self._pid = os.getpid()
-            self._live = _live_line(self.name, leaving)
-            self._around = (*_here.get(), self)
-            _here.set(self._around)
-            _open.append(self)
-            self._leaving = leaving.pop_all()
+        try:
+            self._begin(self._leaving)
+        except BaseException as error:
+            self._is_over = True
+            self._leaving.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(
@@ -139,10 +133,7 @@ class Run(AbstractContextManager["Run"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Not by a token: the block may be left in another context than it was entered in.
-        _here.set(tuple(one for one in _here.get() if one is not self))
-        if os.getpid() == self._pid:  # else a forked child leaves what is its parent's
-            self._leaving.__exit__(kind, error, trace)
+        self._leaving.__exit__(kind, error, trace)
 
     def __str__(self) -> str:
         parts = [str(self._counted), self._money()]
@@ -196,6 +187,28 @@ class Run(AbstractContextManager["Run"]):
         if self._live is not None and threading.current_thread() is threading.main_thread():
             self._live.progress(str(self).partition(": ")[2])
 
+    def _begin(self, leaving: ExitStack) -> None:
+        # How each step is undone is said before the step: an interrupt may come after it.
+        if self.name:
+            leaving.callback(_let_go_here, self)
+            _hold_here(self)
+            self._lease = self._leased(leaving)
+        leaving.callback(self._close)
+        self._pid = os.getpid()
+        self._live = _live_line(self.name, leaving)
+        leaving.callback(self._leave)
+        self._around = (*_here.get(), self)
+        _here.set(self._around)
+        _open.append(self)
+
+    def _leave(self) -> None:
+        """Let no further call belong to it."""
+        self._is_over = True
+        # Not by a token: the block may be left in another context than it was entered in.
+        _here.set(tuple(one for one in _here.get() if one is not self))
+        if self in _open:
+            _open.remove(self)
+
     def _money(self) -> str:
         try:
             spent = self.spent
@@ -245,16 +258,14 @@ class Run(AbstractContextManager["Run"]):
         live = _live_line(self.name, leaving)
         held = store.leased(
             name,
-            require_wanted=_require_wanted,
+            require_wanted=require_wanted,
             on_wait=lambda: live.note("another kernel is in it; waiting until it is done"),
         )
         return leaving.enter_context(held)
 
     def _close(self) -> None:
         """Keep the sums as they are now; a run without a name leaves nothing behind."""
-        self._is_over = True
-        if self in _open:
-            _open.remove(self)
+        self._leave()  # again: an interrupt may have ended it
         try:
             self._spent = self.spent
             if not self.name:
@@ -391,8 +402,7 @@ def open_runs() -> tuple[Run, ...]:
     ...     open_runs()[-1] is one
     True
     """
-    here = os.getpid()
-    return tuple(one for one in _open if one._pid == here)  # noqa: SLF001 - of this module
+    return tuple(one for one in _open if one._pid == os.getpid())  # noqa: SLF001 - of this module
 
 
 _here: ContextVar[tuple[Run, ...]] = ContextVar("nbvision_runs", default=())
@@ -402,9 +412,10 @@ _named: dict[tuple[int, str], Run] = {}
 
 
 def _begin_anew() -> None:
-    """Give the runs of a forked child locks of their own: the parent may have held these."""
+    """Leave to the parent of a forked child what its runs hold; its threads may hold the locks."""
     for one in _open:
-        one._lock = threading.Lock()  # noqa: SLF001 - of this module
+        one._lock, one._leaving = threading.Lock(), ExitStack()  # noqa: SLF001 - of this module
+        one._leaving.callback(one._leave)  # noqa: SLF001 - of this module
 
 
 if hasattr(os, "register_at_fork"):
@@ -412,16 +423,20 @@ if hasattr(os, "register_at_fork"):
 
 
 def _hold_here(one: Run) -> None:
-    if _named.setdefault((os.getpid(), one.name), one) is not one:
+    place = (os.getpid(), one.name)
+    held = _named.setdefault(place, one)
+    if held is not one and not held._is_over:  # noqa: SLF001 - of this module
         raise RequestError(
             f"this kernel is in {_called(one.name)} already",
             limit="once at a time",
             cure="leave it first, or name this one otherwise",
         )
+    _named[place] = one  # in place of one whose end was interrupted
 
 
 def _let_go_here(one: Run) -> None:
-    _named.pop((os.getpid(), one.name), None)
+    if _named.get(place := (os.getpid(), one.name)) is one:
+        del _named[place]
 
 
 def _live_line(name: str, leaving: ExitStack) -> LiveText:
@@ -429,12 +444,6 @@ def _live_line(name: str, leaving: ExitStack) -> LiveText:
     live = LiveText(_called(name))
     leaving.callback(live.__exit__, None, None, None)
     return live
-
-
-def _require_wanted() -> None:
-    stop = stop_here()
-    if stop is not None:
-        stop.require_unset()
 
 
 def _called(name: str) -> str:

@@ -129,7 +129,9 @@ class SourceImage:
         """A name for the content: of the bytes and the region, as hexadecimal."""
         origin = self._origin
         data = origin.data if isinstance(origin, Encoded) else origin.image.tobytes()
-        return hashlib.sha256(repr((self.region, origin.size)).encode() + data).hexdigest()
+        name = hashlib.sha256(repr((self.region, origin.size)).encode())
+        name.update(data)  # apart, so that a large one is not copied
+        return name.hexdigest()
 
     def decode(self, at_least: Size | None = None) -> DecodedFrame:
         """Return the pixels as stored, reduced by a whole factor where the format can.

@@ -287,6 +287,36 @@ def test_identical_calls_under_way_become_one(store: Store) -> None:
     assert len(store.history()) == 1
 
 
+def test_who_waits_has_the_answer_beside_its_own_notebook_too(store: Store, tmp_path: Path) -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def when_told(connection: Connection, arrived: Arrived) -> None:
+        has_begun.set()
+        assert may_end.wait(10)
+        answer_well(connection, arrived)
+
+    with wire(when_told) as place, ThreadPoolExecutor(2) as pool:
+        known = {"base_url": place.url, "api_key": KEY, "model": "claude-opus-5-5"}
+        asked_by = [
+            nv.connect("anthropic", replies=tmp_path / name, **known) for name in ("one", "two")
+        ]
+        first = pool.submit(nv.describe, PICTURE, backend=asked_by[0])
+        assert has_begun.wait(10)
+        second = pool.submit(nv.describe, PICTURE, backend=asked_by[1])
+        time.sleep(0.2)
+        may_end.set()
+        replies = [first.result(10), second.result(10)]
+        assert len(place.arrived) == 1
+    assert [reply.from_store is None for reply in replies] == [True, False]
+    kept = [
+        sorted(path.name for path in (tmp_path / name).rglob("*.json")) for name in ("one", "two")
+    ]
+    assert kept[0] == kept[1] != []
+    replies[1].disown()
+    assert [*(tmp_path / "two").glob(kept[1][0])] == []
+    assert store.find(Fingerprint(replies[0].request, place.url).exact) is None
+
+
 def test_those_who_wait_get_the_same_error(store: Store) -> None:
     def slowly(connection: Connection, arrived: Arrived) -> None:
         time.sleep(0.3)

@@ -38,7 +38,7 @@ ROWS = [
     {"forms", "model_store", "source_image"},
     {"images", "labelling", "sent_frame"},
     {"prepared", "draw"},
-    {"referenced"},
+    {"prepared_once", "referenced"},
     {"estimating", "file_table", "sent_checks", "given"},
     {"preflight"},
     {"request"},

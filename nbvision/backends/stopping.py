@@ -10,7 +10,7 @@ from contextvars import ContextVar
 
 from nbvision.backends.protocol import StopSignal
 
-__all__ = ["stop_here", "stoppable"]
+__all__ = ["require_wanted", "stop_here", "stoppable"]
 
 _stop: ContextVar[StopSignal | None] = ContextVar("nbvision_stop", default=None)
 
@@ -18,6 +18,19 @@ _stop: ContextVar[StopSignal | None] = ContextVar("nbvision_stop", default=None)
 def stop_here() -> StopSignal | None:
     """Return the signal that stops what is sent from here; None if nothing does."""
     return _stop.get()
+
+
+def require_wanted() -> None:
+    """Let the waiting for another go on only while nobody has stopped it.
+
+    Raises
+    ------
+    Interrupted
+        If it was stopped.
+    """
+    stop = stop_here()
+    if stop is not None:
+        stop.require_unset()
 
 
 @contextmanager

@@ -90,11 +90,9 @@ class Database:
             long, or a newer nbvision wrote it.
         """
         self._require_writable()
-        with self._held() as connection:
-            # Taken for writing from the start: one that begins by reading may not go on to write.
-            patiently(lambda: connection.execute("BEGIN IMMEDIATE"), patience)
-            with _all_or_nothing(connection):
-                yield connection
+        with self._held() as connection, _all_or_nothing(connection):
+            patiently(lambda: _begin(connection), patience)
+            yield connection
 
     @contextmanager
     def writing_now(self) -> Iterator[sqlite3.Connection | None]:
@@ -110,16 +108,8 @@ class Database:
             yield None
             return
         try:
-            with self._held() as connection:
-                try:
-                    connection.execute("BEGIN IMMEDIATE")
-                except sqlite3.Error as error:
-                    if code_of(error) not in _PASSING:
-                        raise
-                    yield None
-                    return
-                with _all_or_nothing(connection):
-                    yield connection
+            with self._held() as connection, _all_or_nothing(connection):
+                yield connection if _begins(connection) else None
         finally:
             self._lock.release()
 
@@ -240,13 +230,33 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begin a transaction; undo one that an interrupt at the wrong moment has left open."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    # Taken for writing from the start: one that begins by reading may not go on to write.
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def _begins(connection: sqlite3.Connection) -> bool:
+    """Begin a transaction, unless another program holds the file just now."""
+    try:
+        _begin(connection)
+    except sqlite3.Error as error:
+        if code_of(error) not in _PASSING:
+            raise
+        return False
+    return True
+
+
 @contextmanager
 def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
-    """End the transaction that is open: keep it, or undo it after any error."""
+    """End the transaction that is begun within: keep it, or undo it after any error."""
     try:
         yield
         # With a rollback journal readers may be in the way even here.
-        patiently(lambda: connection.execute("COMMIT"))
+        if connection.in_transaction:
+            patiently(lambda: connection.execute("COMMIT"))
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -119,8 +119,12 @@ class Leases:
         try:
             with writing() as connection:
                 lease = None if connection is None else self.claim(connection, name)
-        except BaseException:
+        except Exception:
             let_go(lease)
+            raise
+        except BaseException:
+            if lease is not None:  # an interrupt may have come after it was kept
+                self.release(lease)
             raise
         return lease
 
@@ -207,12 +211,20 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Let go of a lease; if that cannot be written, it ends by its silence."""
-        if let_go(lease):
-            with (
-                suppress(StoreFailed),
-                self._database.writing(patience=_RELEASE_SECONDS) as connection,
-            ):
-                delete(connection, lease)
+        if not let_go(lease):
+            return
+        try:
+            self._delete(lease)
+        except KeyboardInterrupt:
+            self._delete(lease)  # others wait for it: before the interrupt is heard
+            raise
+
+    def _delete(self, lease: Lease) -> None:
+        with (
+            suppress(StoreFailed),
+            self._database.writing(patience=_RELEASE_SECONDS) as connection,
+        ):
+            delete(connection, lease)
 
     def beat(self, leases: list[Lease]) -> None:
         """Show that this process is alive; if that cannot be written, the next beat may be."""
@@ -244,11 +256,12 @@ class Leases:
         return seen.silent >= _DEAD_SECONDS
 
 
-def delete(connection: Connection, lease: Lease) -> None:
-    """Take a lease out of the file, unless another's stands there by now."""
-    connection.execute(
+def delete(connection: Connection, lease: Lease) -> bool:
+    """Take a lease out of the file, unless another's stands there by now; whether it was there."""
+    deleted = connection.execute(
         "DELETE FROM leases WHERE name = ? AND holder = ?", (lease.name, lease.holder)
     )
+    return deleted.rowcount > 0
 
 
 @cache

@@ -1,10 +1,11 @@
 """The store: intent before sending, ending after; answers given again; history and money."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Any
 
+from nbvision.errors import StoreFailed
 from nbvision.store.allowances import Allowance, Allowances
 from nbvision.store.database import Database, patiently
 from nbvision.store.entering import (
@@ -184,7 +185,7 @@ class Store:
             As `begin`.
         """
         thumbnails = new_thumbnails(self._database, intent)
-        lease = None
+        lease, number = None, 0
         try:
             with self._database.writing() as connection:
                 if newest_answer(connection, intent.exact, intent.sample) == newest:
@@ -192,10 +193,21 @@ class Store:
                     lease = self._leases.claim(connection, name)
                 if lease is None:
                     return None
-                return enter_beginning(connection, intent, thumbnails, allowances), lease
-        except BaseException:
+                number = enter_beginning(connection, intent, thumbnails, allowances)
+        except BaseException as error:
             let_go(lease)
+            if lease is not None and number and not isinstance(error, Exception):
+                self._take_back(number, lease, error)
             raise
+        return number, lease
+
+    def _take_back(self, number: int, lease: Lease, error: BaseException) -> None:
+        """End a call whose caller was interrupted before it had its number: nothing was sent."""
+        with suppress(StoreFailed), self._database.writing() as connection:
+            # Both were kept together, or neither was: then the number is another's by now.
+            if delete(connection, lease):
+                ending = Ending("interrupted", 0.0, 0.0, error=type(error).__name__)
+                enter_ending(connection, number, ending)
 
     def newest(self, exact: str, sample: int) -> int:
         """Return the number of the newest answer to a request, usable or not; 0 for none.
@@ -239,8 +251,10 @@ class Store:
                 enter_ending(connection, number, ending)
                 if lease is not None:
                     delete(connection, lease)
-        finally:
+        except Exception:
             let_go(lease)
+            raise
+        let_go(lease)
         index_now_and_then(self._database, number)
 
     def find(self, exact: str, name: str = "", *, sample: int = 0) -> Kept | None:
