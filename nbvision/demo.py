@@ -56,21 +56,26 @@ class _Page:
     def __init__(self, folder: Path) -> None:
         self._parts: list[str] = []
         self._path = folder / "index.html"
-        self.write()  # what cannot be written is known before anything is asked
+        # What cannot be written is known before anything is asked; an older page stays till then.
+        self._put("a", "")
 
     def add(self, heading: str, *contents: object) -> None:
         body = "".join(f"<div>{escape(content)}</div>" for content in contents)
         self._parts.append(f"<section><h2>{escape(heading)}</h2>{body}</section>")
 
     def write(self) -> Path:
+        self._put("w", _HEAD + "".join(self._parts) + "</main></html>")
+        return self._path
+
+    def _put(self, mode: str, words: str) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._path.write_text(_HEAD + "".join(self._parts) + "</main></html>", encoding="utf-8")
+            with self._path.open(mode, encoding="utf-8") as file:
+                file.write(words)
         except OSError as error:
             raise NbvisionError(
                 f"cannot write {self._path}: {error.strerror}", cure="name another folder"
             ) from None
-        return self._path
 
 
 def _show_frame(say: Callable[..., None], page: _Page, backend: Backend) -> None:
