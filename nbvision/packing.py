@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from nbvision.cell_runs import CellRun, UnansweredCell, notebook_in, run_cells
+from nbvision.cell_runs import CellRun, UnansweredCell, is_under_way, notebook_in, run_cells
 from nbvision.errors import RequestError, StoreFailed
 from nbvision.live import LiveText
 from nbvision.markup import bundle, escape, one_line, rich, table
@@ -109,7 +109,7 @@ def pack(
     It is run in a fresh kernel, from its own folder, and sends nothing to a service: the folder
     answers, and then this person's store, where its calls were kept when they were paid for.
     Practice, which costs nothing, is asked. The notebook itself is not changed. What a cell does
-    apart from asking through this package, it does.
+    apart from asking through this package, it does; one that packs this very notebook does nothing.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def pack(
         finally:
             with suppress(OSError):
                 folder.path.rmdir()  # one that stayed empty
-    return _packed(path, folder, runs, before, prune=prune)
+    return _packed(path, folder, runs, before, prune=prune and not is_under_way(path))
 
 
 def told_of(cell: CellRun) -> str:
