@@ -177,7 +177,7 @@ class History(tuple[HistoryCall, ...]):
             limit=f"{len(self)} calls, from {self[-1].number} to {self[0].number}"
             if self
             else "0 calls",
-            cure="nv.history(limit=1000) has older ones",
+            cure="look further back, nv.history(limit=1000), unless it was forgotten",
         )
 
     def to_frame(self) -> Any:
