@@ -369,6 +369,17 @@ def test_boxes_come_home_again(located: nv.Detections) -> None:
     assert exact.findings.codes == ()
 
 
+def test_the_table_names_what_was_found_and_no_pixels_of_another_frame(
+    located: nv.Detections,
+) -> None:
+    said = shown(nv.history())
+    first = f"{len(located.boxes)} boxes: {located.boxes[0].label}, "
+    for form in ("text/plain", "text/html"):
+        assert first in said[form]
+        assert "{" not in said[form]
+    assert nv.history()[0].text.startswith("{")  # nothing of the answer is lost
+
+
 def test_boxes_in_a_part_come_home_to_the_whole(located: nv.Detections) -> None:
     call = nv.history().call(2)
     (triangle,) = [box for box in located.boxes if box.label == "green triangle"]
