@@ -152,12 +152,15 @@ class Budgets(tuple[Budget, ...]):
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
         # IPython prints tuples its own way unless told otherwise.
-        printer.text("\n".join(map("  ".join, self._rows())) or repr(self))
+        printer.text(str(self))
+
+    def __str__(self) -> str:
+        rows = "\n".join(map("  ".join, self._rows()))
+        return rows or "no budget has been used yet"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         rows = [*self._rows()]
-        words = "\n".join("  ".join(cells) for cells in rows) or "no budget has been used yet"
-        return bundle(words, markup=table(_HEAD, rows) if rows else "")
+        return bundle(str(self), markup=table(_HEAD, rows) if rows else "")
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         used = {one.name: one.used_at for one in ledger().allowances.kept()}

@@ -14,7 +14,7 @@ from nbvision.errors import RequestError
 from nbvision.markup import one_line
 from nbvision.replies_folder import OFFLINE, PACKING, REPORT, Surroundings
 
-__all__ = ["CellRun", "UnansweredCell", "notebook_in", "run_cells"]
+__all__ = ["CellRun", "UnansweredCell", "is_under_way", "notebook_in", "run_cells"]
 
 _PATIENCE_SECONDS = 600
 _LOOK_SECONDS = 0.1
@@ -28,6 +28,8 @@ _SAID = (
     "__import__('nbvision.replies_folder').replies_folder"
     ".Surroundings.of(__import__('os').environ).in_words()"
 )
+# It names the notebooks that are run already, in the kernels that run them.
+_UNDER_WAY = "NBVISION_UNDER_WAY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,11 @@ def notebook_in(path: Path) -> Any:
     return found
 
 
+def is_under_way(notebook: Path) -> bool:
+    """Whether a cell asks for the notebook that it is run from, which would never end."""
+    return str(notebook.resolve()) in os.environ.get(_UNDER_WAY, "").splitlines()
+
+
 def run_cells(
     notebook: Any,
     name: str,
@@ -117,7 +124,7 @@ def run_cells(
     patience_seconds: float = _PATIENCE_SECONDS,
     told: Callable[[CellRun], None] = lambda _: None,
 ) -> tuple[CellRun, ...]:
-    """Run a notebook, and return what came of each cell.
+    """Run a notebook, and return what came of each cell; nothing if a cell of it asks for this.
 
     No service is asked. It may be called where a loop runs already, as in a kernel.
 
@@ -143,9 +150,14 @@ def run_cells(
     RequestError
         If there is no such kernel, it has not this nbvision, it ends, or a cell takes too long.
     """
+    if is_under_way(folder / name):
+        return ()
     with TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.jsonl"
         given = dict(os.environ if environment is None else environment)
+        given[_UNDER_WAY] = "\n".join(
+            [*filter(None, [given.get(_UNDER_WAY)]), str((folder / name).resolve())]
+        )
         given |= {OFFLINE: str(replies.resolve()), REPORT: str(report)}
         given.pop(PACKING, None)
         given |= {PACKING: "1"} if is_packing else {}

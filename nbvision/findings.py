@@ -105,8 +105,21 @@ class Findings(tuple[Finding, ...]):
 
     def to_html(self) -> str:
         """Return the findings as an HTML table."""
-        rows = [(f.level, f.code, f.image_number or "", f.value, f.limit, f.cure) for f in self]
-        return table(["level", "what", "image", "value", "limit", "cure"], rows)
+        # Of one picture no number has to be said.
+        has_numbers = any(f.image_number for f in self)
+        head = ["level", "what", *(["image"] if has_numbers else []), "value", "limit", "cure"]
+        rows = [
+            (
+                f.level,
+                f.code,
+                *([f.image_number or ""] if has_numbers else []),
+                f.value,
+                f.limit,
+                f.cure,
+            )
+            for f in self
+        ]
+        return table(head, rows)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return bundle(str(self), markup=self.to_html() if self else "")

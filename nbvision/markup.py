@@ -17,6 +17,11 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _KEPT = {"\n", "\t", "\u200c", "\u200d"}
 
 
+# Notebooks make a formula of what stands between two dollars, unless told otherwise: the first
+# word tells MathJax 2, in exported pages; the second MathJax 3 and later, in JupyterLab.
+_NO_FORMULAS = "tex2jax_ignore mathjax_ignore"
+
+
 class rich(str):  # noqa: N801 - reads as a word at the call: rich("<b>…</b>")
     """Markup that this package made itself; `escape` passes it through unchanged.
 
@@ -153,8 +158,8 @@ def bundle(
     """
     shown = {"text/plain": plain(text)}
     if markup:
-        # JupyterLab would set what stands between two dollar signs as a formula.
-        shown["text/html"] = f'<div class="mathjax_ignore tex2jax_ignore">{markup}</div>'
+        # Some viewers take no kind of str but str.
+        shown["text/html"] = f'<div class="{_NO_FORMULAS}">{markup}</div>'
     for media_type, data in (pictures or {}).items():
         shown[media_type] = base64.b64encode(data).decode("ascii")
     return shown

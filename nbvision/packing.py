@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from nbvision.cell_runs import CellRun, UnansweredCell, notebook_in, run_cells
+from nbvision.cell_runs import CellRun, UnansweredCell, is_under_way, notebook_in, run_cells
 from nbvision.errors import RequestError, StoreFailed
 from nbvision.live import LiveText
 from nbvision.markup import bundle, escape, one_line, rich, table
@@ -110,7 +110,7 @@ def pack(
     and then this person's store, where its calls were kept when they were paid for. Practice,
     which is inside that kernel and costs nothing, answers as ever. The notebook itself is not
     changed. Whatever else a cell does, it does: it may fetch a picture from an address, write
-    files, or ask a service without this package.
+    files, or ask a service without this package; one that packs this very notebook does nothing.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def pack(
         finally:
             with suppress(OSError):
                 folder.path.rmdir()  # one that stayed empty
-    return _packed(path, folder, runs, before, prune=prune)
+    return _packed(path, folder, runs, before, prune=prune and not is_under_way(path))
 
 
 def packed_before(notebook: Path, replies: Path) -> Packed:

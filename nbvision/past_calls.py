@@ -177,7 +177,9 @@ class History(tuple[HistoryCall, ...]):
             limit=f"{len(self)} calls, from {self[-1].number} to {self[0].number}"
             if self
             else "none is kept here: a stored answer that is given again is no call",
-            cure="nv.history(limit=1000) has older ones" if self else "ask something first",
+            cure="look further back, nv.history(limit=1000), unless it was forgotten"
+            if self
+            else "ask something first",
         )
 
     def to_frame(self) -> Any:

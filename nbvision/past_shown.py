@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from PIL import Image
 
+from nbvision.box_reader import read_boxes
+from nbvision.errors import UnreadableAnswer
+from nbvision.geometry import Size
 from nbvision.markup import escape, image_tag, one_line, plain, rich, table
 from nbvision.prompts import subject_of
 from nbvision.results import Cost
@@ -37,6 +40,8 @@ _OUTCOMES = {
     "failed": "failed",
 }
 
+_ANY_FRAME = Size(1_000_000, 1_000_000)  # of the places only the labels are shown
+
 KeptPicture = tuple[SentPicture, bytes | None]
 
 
@@ -44,6 +49,31 @@ def subject(call: PastCall) -> str:
     """Return what was asked, of a call that locates what was to be found."""
     found = subject_of(call.prompt)
     return call.prompt if found is None else f"locate: {found}"
+
+
+def answer(call: PastCall) -> str:
+    """Return what came of a call, of one that located which things were found.
+
+    Their numbers are in pixels of a frame that is not kept; `HistoryCall.detections` brings
+    them home.
+    """
+    if call.outcome != "answered" or subject_of(call.prompt) is None:
+        return call.text
+    try:
+        found = read_boxes(call.text, _ANY_FRAME)
+    except UnreadableAnswer:
+        return call.text
+    counts = [
+        *([_counted(len(found.boxes), "box", "boxes")] if found.boxes else []),
+        *([_counted(len(found.points), "point", "points")] if found.points else []),
+    ]
+    labels = [box.label for box in found.boxes] + [point.label for point in found.points]
+    named = ", ".join(map(one_line, labels[:_SHOWN_WORDS]))
+    return f"{' and '.join(counts)}: {named}" if counts else "nothing found"
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def call_in_words(call: PastCall) -> str:
@@ -140,7 +170,7 @@ def _place(call: PastCall) -> rich:
 
 
 def _answer(call: PastCall) -> rich:
-    text = _wrapped(_shortened(call.text))
+    text = _wrapped(_shortened(answer(call)))
     if call.outcome == "answered":
         return text
     error = f"<br><small>{escape(_shortened(call.error))}</small>" if call.error else ""
@@ -185,7 +215,7 @@ def _outcome(call: PastCall) -> str:
 
 
 def _outcome_and_text(call: PastCall) -> str:
-    text = one_line(call.text, empty="")
+    text = one_line(answer(call), empty="")
     return text if call.outcome == "answered" else f"[{_outcome(call)}] {text}".strip()
 
 

@@ -100,7 +100,7 @@ class Preview:
         )
         data = figure_bytes(self.figure, "image/jpeg")
         tag = image_tag(data, "image/jpeg", alt=alt)
-        head = ["model", "tier", "looks at", "padded to", "visual tokens", "$ to send"]
+        head = ["model", "tier", "looks at", "padded to", "visual tokens", "$ for the picture"]
         rows = [
             (
                 row.model,

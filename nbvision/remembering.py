@@ -360,7 +360,7 @@ class _Call:
         is_limited = most != 0 and any(one.dollars is not None for one in self._allowances)
         return ledger(is_taken_from=is_limited).allowances.take(self._allowances, most)
 
-    def _in_folder(self) -> tuple[Response, datetime, Callable[[], None]] | None:
+    def _in_folder(self) -> tuple[Response, datetime, Disowning] | None:
         folder = self._keeping.replies
         found = None if folder is None else folder.read(self.intent)
         if found is None:
@@ -368,7 +368,7 @@ class _Call:
         # A file that was there may be somebody's work: only refresh=True replaces it.
         return found.response, found.asked_at, Disowning()
 
-    def _in_store(self) -> tuple[Response, datetime, Callable[[], None]] | None:
+    def _in_store(self) -> tuple[Response, datetime, Disowning] | None:
         store = self._store
         if store is None or (self._keeping.is_offline and not self._keeping.is_packing):
             return None
@@ -391,7 +391,7 @@ class _Call:
 
     def _as_stored(
         self, found: Kept, response: Response
-    ) -> tuple[Response, datetime, Callable[[], None]]:
+    ) -> tuple[Response, datetime, Disowning]:
         if self._keeping.replies is not None:
             asked_at = found.asked_at
             safely(lambda: self._write_to_folder(response, asked_at))

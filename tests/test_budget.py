@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import IPython.lib.pretty
 import numpy as np
 import pytest
 from doors import KEY
@@ -138,6 +139,7 @@ def test_what_was_spent_outlives_the_amount_the_kernel_and_the_calls(
 
 def test_all_budgets_are_shown_and_one_begins_anew(store: Store, place: Wire) -> None:
     assert nv.budgets()._repr_mimebundle_()["text/plain"] == "no budget has been used yet"
+    assert IPython.lib.pretty.pretty(nv.budgets()) == "no budget has been used yet"
     for name in ("one", "<b>two</b>"):
         ask(at(place, budget=nv.Budget.of(0.02, name)), name)
     with nv.run():  # nothing is left of it

@@ -296,6 +296,24 @@ def test_a_cell_that_ends_its_kernel_ends_the_packing(tmp_path: Path) -> None:
         nv.pack(lesson)
 
 
+def test_a_notebook_that_packs_itself_is_run_once(tmp_path: Path) -> None:
+    lesson = notebook(
+        tmp_path / "lesson.ipynb",
+        PRACTICE,
+        "nv.describe(nv.samples.page)",
+        "from pathlib import Path\nruns = Path('runs')",
+        # Where it fails, it ends all the same.
+        "runs.write_text('x' + (runs.read_text() if runs.exists() else ''))",
+        "len(runs.read_text()) > 2 or nv.pack('lesson.ipynb', prune=True)",
+        "import nbvision.cli\nnbvision.cli.main(['replies', 'pack', 'lesson.ipynb', '--prune'])",
+    )
+    packed = nv.pack(lesson)
+    assert (tmp_path / "runs").read_text() == "x"
+    assert len(packed.written) == 1
+    assert (packed.failed, packed.missing, packed.unused) == ((), (), ())
+    assert nv.pack(lesson).present == packed.written
+
+
 def test_a_cell_that_hangs_is_given_up(tmp_path: Path) -> None:
     lesson = notebook(tmp_path / "lesson.ipynb", "import time; time.sleep(60)")
     with pytest.raises(RequestError, match=r"cell 2 of lesson\.ipynb does not end"):

@@ -320,8 +320,9 @@ def test_a_thumbnail_that_is_none_is_a_name(store: Store) -> None:
 
 
 def test_no_calls_are_said_in_words(store: Store) -> None:
-    assert shown(nv.history())["text/plain"] == "no calls"
-    assert "<div>no calls</div>" in shown(nv.history())["text/html"]
+    said = shown(nv.history())
+    assert said["text/plain"] == "no calls"
+    assert "<div>no calls</div>" in said["text/html"]
     with pytest.raises(RequestError, match="no call 1 here"):
         nv.history().call(1)
     assert store.history() == []
@@ -366,6 +367,17 @@ def test_boxes_come_home_again(located: nv.Detections) -> None:
     exact = call.detections(nv.samples.shapes)
     assert exact.boxes == located.boxes
     assert exact.findings.codes == ()
+
+
+def test_the_table_names_what_was_found_and_no_pixels_of_another_frame(
+    located: nv.Detections,
+) -> None:
+    said = shown(nv.history())
+    first = f"{len(located.boxes)} boxes: {located.boxes[0].label}, "
+    for form in ("text/plain", "text/html"):
+        assert first in said[form]
+        assert "{" not in said[form]
+    assert nv.history()[0].text.startswith("{")  # nothing of the answer is lost
 
 
 def test_boxes_in_a_part_come_home_to_the_whole(located: nv.Detections) -> None:

@@ -30,7 +30,7 @@ class Settings:
             for field in fields(self)
             if (value := getattr(self, field.name)) is not None
         ]
-        return ", ".join(given) or "nothing set: %nbvision --model … --system …"
+        return ", ".join(given) or "the defaults; %nbvision --model … --system … sets others"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

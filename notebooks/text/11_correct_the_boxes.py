@@ -94,4 +94,4 @@ correction
 # **Try:** `correction.undo()` · `nv.match_boxes(…, at_least=0.5)` · points with Shift+click, in
 # `editor.points` · a crop: `nv.BoxEditor(shapes.crop(2700, 800, 2950, 1100))`
 #
-# **Next:** take your own picture through `01_first_look`.
+# **Next:** `12_files_and_long_conversations`

@@ -123,4 +123,4 @@ found.image.size, found[0].iou(nv.samples.shapes.truth[0]) > 0.9, again.usage.ca
 # `nv.Conversation(cache=False)` and the same turns · the file in an editor: all but the pictures
 # can be read.
 #
-# **Next:** `01_first_look`, with somebody who has not seen it yet
+# **Next:** `13_free_reruns`

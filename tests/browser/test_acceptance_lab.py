@@ -138,3 +138,23 @@ def test_what_was_answered_before_a_widget_is_shown_stands_below_it_too(lab: Lab
         notebook.wait_for(
             lambda: "the answer stands below" in (notebook.widget().text_content() or ""), "words"
         )
+
+
+def test_dollars_and_a_models_words_are_no_formulas(lab: Lab) -> None:
+    words = r"$5 and then $6, \\(a\\), $$b$$"
+    cells = [
+        "import nbvision as nv\nfrom nbvision.markup import bundle, escape, rich",
+        # What a formula looks like here, so that its absence says something.
+        f"from IPython.display import HTML\nHTML('<p>{words}</p>')",
+        f"from IPython.display import display\nmarkup = rich('<p>{words}</p>')",
+        "display(bundle('words', markup=markup), raw=True)",
+        "with nv.run(budget=0.5) as run:\n    pass\nrun",
+    ]
+    with lab.notebook(cells, name="dollars") as notebook:
+        notebook.run_all()
+        formulas = notebook.page.locator("mjx-container")
+        notebook.wait_for(formulas.count, "the formulas of another's HTML")
+        assert formulas.count() == 3
+        outputs = notebook.page.locator(".jp-OutputArea-output")
+        assert [outputs.nth(at).locator("mjx-container").count() for at in range(3)] == [3, 0, 0]
+        assert "$0.00 spent of $0.50" in outputs.nth(2).inner_text()
