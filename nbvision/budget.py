@@ -25,7 +25,16 @@ from nbvision.store.notices import notice
 from nbvision.store.opening import memory_store
 from nbvision.store.values import dollars_in_words
 
-__all__ = ["UNNAMED", "Budget", "Budgets", "budgets", "ledger", "most_dollars", "require_within"]
+__all__ = [
+    "UNNAMED",
+    "Budget",
+    "Budgets",
+    "budgets",
+    "ledger",
+    "most_dollars",
+    "require_within",
+    "short_name",
+]
 
 _HIDDEN_TOKENS = 1000  # what a service adds of its own: for a schema, a few hundred
 # In one region, at Amazon and Google, a call costs 10 % more than the catalogue's price; not
@@ -168,7 +177,7 @@ class Budgets(tuple[Budget, ...]):
             amount = dollars_in_words(one.dollars)
             left = dollars_in_words(one.left)
             when = f"{used[one.name]:%Y-%m-%d %H:%M}" if one.name in used else "never"
-            yield one_line(one.name)[:200], amount, str(one.spent), left, when
+            yield short_name(one.name), amount, str(one.spent), left, when
 
 
 def budgets() -> Budgets:
@@ -193,6 +202,19 @@ def budgets() -> Budgets:
         for one in kept
         if one.dollars is not None and not one.name.startswith(UNNAMED)
     )
+
+
+def short_name(name: str) -> str:
+    """Return a budget's name as it is shown: of a notebook's path only the notebook's name.
+
+    Outputs are shared, and whose folder it lies in is nobody's business.
+
+    Examples
+    --------
+    >>> short_name("/home/ada/lessons/doors.ipynb"), short_name("thesis")
+    ('doors.ipynb', 'thesis')
+    """
+    return one_line(Path(name).name if Path(name).is_absolute() else name)[:200]
 
 
 def ledger(*, is_taken_from: bool = False) -> Store:

@@ -30,6 +30,7 @@ from nbvision.fingerprint import Fingerprint
 from nbvision.intents import answered, broken_off, intent_of
 from nbvision.keeping import Keeping
 from nbvision.markup import one_line
+from nbvision.prompts import subject_of
 from nbvision.request import Request
 from nbvision.response import Response, parse_response, require_usable
 from nbvision.store import Allowance, Ending, Intent, Kept, Lease, Store
@@ -389,9 +390,7 @@ class _Call:
         if not is_found:
             yield from store.answers("", self._fingerprint.name, sample=self._sample)
 
-    def _as_stored(
-        self, found: Kept, response: Response
-    ) -> tuple[Response, datetime, Disowning]:
+    def _as_stored(self, found: Kept, response: Response) -> tuple[Response, datetime, Disowning]:
         if self._keeping.replies is not None:
             asked_at = found.asked_at
             safely(lambda: self._write_to_folder(response, asked_at))
@@ -424,9 +423,9 @@ def _missing(intent: Intent, keeping: Keeping) -> NotConnected:
     pictures = ", ".join(picture.source for picture in intent.pictures)
     about = f" about {pictures}" if pictures else ""
     again = f", sample {intent.sample}" if intent.sample else ""
+    words = one_line(subject_of(intent.prompt) or intent.prompt)
     missing = NotConnected(
-        f'no stored reply to "{one_line(intent.prompt)[:100]}"{about[:200]}, '
-        f"asked of {intent.model}{again}",
+        f'no stored reply to "{words[:100]}"{about[:200]}, asked of {intent.model}{again}',
         limit="offline: only stored replies answer",
         cure="run it once without offline=True, and keep the folder of replies",
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from nbvision.backends import Backend, connected
+from nbvision.budget import short_name
 from nbvision.markup import bundle, escape, one_line, rich, table
 from nbvision.results import Cost
 from nbvision.runs import Run, open_runs
@@ -81,7 +82,7 @@ class Status:
         lines = [self._who(), f"magics ask with: {self.settings}", self._sum()]
         budget = None if self.backend is None else self.backend.keeping.budget
         if budget is not None:
-            lines.append(f"budget {one_line(budget.name)[:200]}: {budget}")
+            lines.append(f"budget {short_name(budget.name)}: {budget}")
         return lines + [f"under way: {one}" for one in self.runs]
 
     def _who(self) -> str:

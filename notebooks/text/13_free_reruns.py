@@ -87,7 +87,7 @@ nv.locate(nv.samples.shapes, "the green star")
 
 # %% [markdown]
 # You asked first, and want the replies beside the notebook afterwards? `nv.pack` runs it once
-# more from what is stored, sends nothing, and puts them there. *Which reply of the folder does
+# more from what is stored, asks no service, and puts them there. *Which reply of the folder does
 # this notebook not use?*
 
 # %%
