@@ -309,7 +309,7 @@ def test_who_waits_has_the_answer_beside_its_own_notebook_too(store: Store, tmp_
         assert len(place.arrived) == 1
     assert [reply.from_store is None for reply in replies] == [True, False]
     kept = [
-        sorted(path.name for path in (tmp_path / name).rglob("*.json")) for name in ("one", "two")
+        [path.name for path in RepliesFolder(tmp_path / name).files()] for name in ("one", "two")
     ]
     assert kept[0] == kept[1] != []
     replies[1].disown()

@@ -331,7 +331,7 @@ def _not_made(error: Exception, profile: str | None) -> NotConnected:
 
     if isinstance(error, exceptions.NoRegionError):
         return NotConnected(
-            "no AWS region", cure='region="us-east-1" in nv.connect, say, or set AWS_REGION'
+            "no AWS region", cure='nv.connect("bedrock", region="us-east-1"), or set AWS_REGION'
         )
     if isinstance(error, exceptions.ProfileNotFound):
         return NotConnected(f"no AWS profile {profile!r}", cure="aws configure list-profiles")
