@@ -79,7 +79,9 @@ def test_a_long_answer_is_light_and_whole(lab: Lab, kernel: str) -> None:
             whole = "".join(slow.pieces)
             notebook.wait_for(lambda: shown.text_content() == whole, "the whole answer")
             assert notebook.python("panel.result.text") == repr(whole)
-            assert received() < 500_000
+            # Each frame has its envelope, and a busy machine needs more of them; to send the whole
+            # text with each would take 20 MB.
+            assert received() < 800_000
             assert notebook.page.evaluate("() => Math.max(0, ...window.longTasks)") <= 200
 
 
