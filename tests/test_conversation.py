@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def test_an_interrupt_at_the_wire_leaves_everything_as_it_was() -> None:
         connection.begin_stream(SSE)
         for event in EVENTS[:3]:
             connection.piece(sse(event))
+        time.sleep(0.2)  # until the main thread waits for more; a moment before, it hears nothing
         os.kill(os.getpid(), signal.SIGINT)
         left.append(connection.has_left())
         return None

@@ -19,6 +19,13 @@ def button(stage: Stage, name: str) -> Locator:
     return stage.root.get_by_role("button", name=name, exact=True)
 
 
+def press(stage: Stage, name: str) -> None:
+    """Click a button as soon as the kernel's word has brought it."""
+    found = button(stage, name)
+    stage.until(lambda: found.is_visible() and found.is_enabled())
+    found.click()
+
+
 @contextmanager
 def answered_by(put: Put, answer: Answer, **options: Any) -> Iterator[Stage]:
     with wire(answer) as server:
@@ -77,7 +84,7 @@ def test_words_arrive_while_they_are_written_and_stop_keeps_them(put: Put) -> No
         button(stage, "Stop").click()
         stage.sees("stopped; what had arrived is kept")
         assert (log.text_content() or "").startswith("word0 word1 ")
-        assert button(stage, "Ask").is_enabled()
+        stage.until(lambda: button(stage, "Ask").is_enabled())
         assert slow.left_at or stage.until(lambda: slow.left_at)
 
 
@@ -109,16 +116,16 @@ def test_an_error_says_value_limit_and_cure_and_can_be_tried_again(put: Put) -> 
         stage.sees("invalid x-api-key")
         assert "→" in stage.root.get_by_role("alert").first.inner_text()
         assert stage.violations() == []
-        button(stage, "Try again").click()
+        press(stage, "Try again")
         stage.sees("A red door.")
-        assert not button(stage, "Try again").is_visible()
+        stage.until(lambda: not button(stage, "Try again").is_visible())
 
 
 def test_an_answer_can_be_copied(put: Put) -> None:
     with answered_by(put, answer_well) as stage:
         button(stage, "Ask").click()
         stage.sees("A red door.")
-        button(stage, "Copy").click()
+        press(stage, "Copy")
         # A page of no origin may not write to the clipboard: the words are selected instead.
         stage.until(lambda: "cop" in stage.root.inner_text())
         assert "A red door." in stage.page.evaluate(
@@ -151,7 +158,7 @@ def test_a_silent_kernel_is_noticed_and_forgiven(put: Put) -> None:
         button(stage, "Ask").click()
         stage.sees("Not connected")
         stage.is_connected = True
-        button(stage, "Ask").click()
+        press(stage, "Ask")
         stage.sees("A red door.")
         assert "Not connected" not in stage.root.inner_text()
 
@@ -176,7 +183,7 @@ def test_a_stored_answer_is_said_and_asked_anew_by_keyboard(put: Put) -> None:
         stage.sees("A red door.")
         stage.sees(FREE)
         assert not button(stage, "Ask again").is_visible()
-        button(stage, "Ask").click()
+        press(stage, "Ask")
         stage.sees("answered; stored, $0.00, from ")
         again = button(stage, "Ask again")
         stage.until(again.is_visible)

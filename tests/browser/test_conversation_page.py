@@ -73,7 +73,9 @@ def test_the_last_turn_can_be_taken_back(put: Put) -> None:
     attach(stage, "a.png")
     send(stage, "What is this?")
     stage.until(lambda: stage.root.locator(".nbv-turns > li").count() == 1)
-    stage.root.get_by_role("button", name="Take back").click()
+    back = stage.root.get_by_role("button", name="Take back")
+    stage.until(lambda: back.is_visible() and back.is_enabled())
+    back.click()
     stage.until(lambda: stage.root.locator(".nbv-turns > li").count() == 0)
     assert stage.root.get_by_label("Say (Enter asks").input_value() == "What is this?"
     stage.until(lambda: stage.root.get_by_role("button", name="Remove").count() == 1)
