@@ -5,6 +5,7 @@ Many tests count the requests that arrive; an answer that was kept would be one 
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +25,10 @@ os.environ["NBVISION_DATA"] = OFF
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let budgets be kept in memory without a word: that is what nearly all tests do."""
+    """Let budgets be kept in memory without a word, and interrupts be heard."""
     config.addinivalue_line("filterwarnings", "ignore:nbvision. budgets are kept:UserWarning")
+    # What a shell starts in the background ignores them, and all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
