@@ -10,7 +10,8 @@ from nbvision.markup import bundle, escape, one_line, plain, rich, table
 
 __all__ = ["Asked", "CallDifference"]
 
-_WORD = re.compile(r"\s+|\w+|[^\w\s]")
+# A number is one word, with its point: half of "5.5" says nothing.
+_WORD = re.compile(r"\s+|\d+(?:[.,]\d+)*(?!\w)|\w+|[^\w\s]")
 _MOST_WORDS = 3000  # comparing takes the product of both; a longer text is compared by lines
 _MOST_SHOWN = 20_000
 _MOST_IN_WORDS = 200_000

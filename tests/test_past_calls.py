@@ -1,6 +1,7 @@
 """What was asked before can be looked through, opened again, compared and forgotten."""
 
 import io
+import re
 import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -405,6 +406,13 @@ def test_words_have_no_boxes(asked: Store) -> None:
         nv.history().call(1).detections()
     with pytest.raises(RequestError, match="2 pictures"):
         nv.history().call(2).detections()
+
+
+def test_a_difference_marks_a_number_as_a_whole() -> None:
+    said = [Asked(name, "m", "", f"It is {share} of it.") for name, share in
+            (("one", "5.5%"), ("two", "6.5%"))]  # fmt: skip
+    markup = shown(CallDifference(*said))["text/html"]
+    assert re.findall(r"</span>([^<]+)</(?:del|ins)>", markup) == ["5.5", "6.5"]
 
 
 def test_a_difference_marks_words(asked: Store) -> None:
