@@ -18,6 +18,7 @@ from nbvision.errors import (
     ModelNotFound,
     NotConnected,
     RequestRejected,
+    TimedOut,
     UnreadableAnswer,
 )
 from nbvision.referenced import StoredFile
@@ -129,7 +130,16 @@ class FileShelf:
         return True
 
     def _page(self, **query: Any) -> Any:
-        return self._said(lambda: self._files.list(**query, **self._options()))
+        def ask() -> Any:
+            return self._said(lambda: self._files.list(**query, **self._options()))
+
+        try:
+            return ask()
+        except TimedOut:
+            raise
+        except ConnectionLost:
+            pass  # perhaps a kept connection ended as it was used; to look again changes nothing
+        return ask()
 
     def _options(self) -> dict[str, Any]:
         headers = {"anthropic-beta": self._beta} if self._beta else {}

@@ -170,7 +170,8 @@ def test_running_a_cell_again_leaves_one_live_instance_and_flat_memory(lab: Lab)
         for _ in range(20):
             run()
         assert measure()[0] == count
-        assert measure()[1] - size < 40_000_000  # twenty instances hold 70 MB
+        # Twenty instances hold 70 MB; what is still being freed goes in a moment.
+        notebook.wait_for(lambda: measure()[1] - size < 40_000_000, "the memory of before")
         assert notebook.page.locator(".nbvision").count() == 1
 
 
