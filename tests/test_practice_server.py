@@ -473,6 +473,15 @@ def test_an_unknown_version_is_refused(client: Anthropic) -> None:
     assert "is not a valid version" in refusal(client, extra_headers=headers)
 
 
+def test_who_is_refused_before_the_end_is_told_that_the_connection_ends(
+    server: PracticeServer,
+) -> None:
+    with httpx2.Client() as client:
+        for _ in range(20):  # a kept connection would be closed under the next request
+            reply = client.get(f"{server.url}/v1/files", headers={"x-api-key": "another-key"})
+            assert (reply.status_code, reply.headers["connection"]) == (401, "close")
+
+
 def test_a_wrong_key_is_refused_with_401(server: PracticeServer) -> None:
     with (
         Anthropic(base_url=server.url, api_key="sk-ant-real-looking", max_retries=0) as one,

@@ -136,6 +136,8 @@ class Door(web.RequestHandler):
         headers = self.request.headers
         has_body = headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers
         if not has_body or "Expect" in headers:
+            # Tornado closes after a reply that comes before the request is read to its end.
+            self.set_header("Connection", "close")
             await self.finish()
             return
         # A client that is still writing reads the reply only when it has written all; closing
