@@ -26,7 +26,7 @@ from nbvision.referenced import SentImage
 from nbvision.request import Request
 from nbvision.response import Usage
 from nbvision.results import Cost, Reply, asked, footer, stored_in_words, thoughts
-from nbvision.tables import coco_annotations, rows_of_places
+from nbvision.tables import coco_annotations, pandas, rows_of_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -181,12 +181,7 @@ class Detections:
         RequestError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise RequestError(
-                "pandas is not installed", cure='pip install "nbvision[frame]"'
-            ) from None
+        pd = pandas()
         columns = None if self else ["label", "left", "top", "right", "bottom"]
         return pd.DataFrame(rows_of_places(self.boxes, self.points), columns=columns)
 

@@ -16,6 +16,7 @@ from nbvision.reopening import KeptPicture, reopened_detections, reopened_reply
 from nbvision.request import Request
 from nbvision.results import Cost, Reply
 from nbvision.store import PastCall, Store, open_store
+from nbvision.tables import pandas
 
 __all__ = ["CallDifference", "History", "HistoryCall", "forget", "history", "to_forget"]
 
@@ -192,12 +193,7 @@ class History(tuple[HistoryCall, ...]):
         RequestError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise RequestError(
-                "pandas is not installed", cure='pip install "nbvision[frame]"'
-            ) from None
+        pd = pandas()
         names = [name for name in PastCall.__slots__ if name != "number"]
         rows = [[getattr(one.call, name) for name in names] for one in self]
         index = pd.Index([one.number for one in self], dtype="int64", name="number")

@@ -245,7 +245,7 @@ class Run(AbstractContextManager["Run"]):
         store = ledger()
         name = f"run:{self.name}"
         if not self._waits:
-            lease = store.lease(name)
+            lease = store.leases.take(name)
             if lease is None:
                 raise RequestError(
                     f"another kernel is in {_called(self.name)}",
@@ -256,7 +256,7 @@ class Run(AbstractContextManager["Run"]):
             leaving.callback(lease.release)
             return lease
         live = _live_line(self.name, leaving)
-        held = store.leased(
+        held = store.leases.holding(
             name,
             require_wanted=require_wanted,
             on_wait=lambda: live.note("another kernel is in it; waiting until it is done"),

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from nbvision.errors import RequestError
 from nbvision.geometry import Box, Point
 
-__all__ = ["coco_annotations", "rows_of_places"]
+__all__ = ["coco_annotations", "pandas", "rows_of_places"]
 
 _EDGES = ("left", "top", "right", "bottom")
 _VISIBLE = 2
@@ -58,3 +59,25 @@ def rows_of_places(boxes: Sequence[Box], points: Sequence[Point]) -> list[dict[s
         if points:
             rows[-1] |= {"x": (box.left + box.right) / 2, "y": (box.top + box.bottom) / 2}
     return rows + [{"label": point.label, "x": point.x, "y": point.y} for point in points]
+
+
+def pandas() -> Any:
+    """Return the package pandas.
+
+    Raises
+    ------
+    RequestError
+        If it is not installed.
+
+    Examples
+    --------
+    >>> pandas().__name__
+    'pandas'
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise RequestError(
+            "pandas is not installed", cure='pip install "nbvision[frame]"'
+        ) from None
+    return pd

@@ -108,7 +108,7 @@ def test_an_interrupt_at_any_step_of_a_run_leaves_it(store: Store, place: Wire) 
                 pass
             reached = count()
         assert open_runs() == (), step
-        assert store.lease("run:shelves") is not None, step
+        assert store.leases.take("run:shelves") is not None, step
         with nv.run("shelves", wait=False) as run:
             ask(backend, f"after {step}")
         assert run.calls.asked == 1

@@ -286,7 +286,7 @@ def test_only_who_asks_takes_from_the_budget(store: Store) -> None:
     with asked(budget=1.0) as (backend, place):
         request = nv.build_request(PICTURE, "What is it?", backend=backend)
         exact = Fingerprint(request, backend.address).exact
-        other = store.lease(f"call:{exact}:0")
+        other = store.leases.take(f"call:{exact}:0")
         assert other is not None
         stop = StopSignal()
 

@@ -21,7 +21,7 @@ HOLDER = """
 import sys
 from nbvision.store import leases, open_store
 leases._BEAT_SECONDS = 0.1
-with open_store().leased(sys.argv[1]):
+with open_store().leases.holding(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.readline()
 print("let go")
@@ -81,14 +81,14 @@ def wait_until(is_so: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 def test_one_holds_a_name_and_then_another(either: Store) -> None:
-    first = either.lease("run:one")
+    first = either.leases.take("run:one")
     assert first is not None
-    assert either.lease("run:one") is None
-    other = either.lease("run:two")
+    assert either.leases.take("run:one") is None
+    other = either.leases.take("run:two")
     assert other is not None
     first.release()
     first.release()
-    again = either.lease("run:one")
+    again = either.leases.take("run:one")
     assert again is not None
     again.release()
     other.release()
@@ -96,55 +96,55 @@ def test_one_holds_a_name_and_then_another(either: Store) -> None:
 
 
 def test_it_beats_while_it_is_held_and_not_after(store: Store) -> None:
-    with store.leased("a") as lease, store.leased("b"):
+    with store.leases.holding("a") as lease, store.leases.holding("b"):
         wait_until(lambda: all(beat >= 2 for _, beat in rows(store)))
         assert not lease.is_lost
     assert rows(store) == []
     wait_until(lambda: leases._thread is None)
-    with store.leased("a"):
+    with store.leases.holding("a"):
         wait_until(lambda: rows(store)[0][1] >= 1)
 
 
 def test_what_nobody_refers_to_is_not_held(store: Store) -> None:
     def forgets() -> None:
-        assert store.lease("a") is not None
+        assert store.leases.take("a") is not None
 
     forgets()
-    taken = store.lease("a")
+    taken = store.leases.take("a")
     assert taken is not None
     taken.release()
 
 
 def test_one_who_waits_is_told_once_and_gets_it(either: Store) -> None:
     said: list[str] = []
-    first = either.lease("a")
+    first = either.leases.take("a")
     assert first is not None
     threading.Timer(0.2, first.release).start()
-    with either.leased("a", on_wait=lambda: said.append("waiting")) as lease:
+    with either.leases.holding("a", on_wait=lambda: said.append("waiting")) as lease:
         assert lease.holder != first.holder
     assert said == ["waiting"]
 
 
 def test_one_who_waits_can_be_stopped(store: Store) -> None:
-    first = store.lease("a")
+    first = store.leases.take("a")
     assert first is not None
 
     def unwanted() -> None:
         raise Interrupted("stopped")
 
-    with pytest.raises(Interrupted), store.leased("a", require_wanted=unwanted):
+    with pytest.raises(Interrupted), store.leases.holding("a", require_wanted=unwanted):
         pytest.fail("it is held")
-    assert store.lease("a") is None
+    assert store.leases.take("a") is None
     first.release()
 
 
 def test_another_kernel_is_waited_for_until_it_lets_go(store: Store) -> None:
     other = another(store, "a")
     for _ in range(8):  # longer than for a dead one: it beats
-        assert store.lease("a") is None
+        assert store.leases.take("a") is None
         time.sleep(0.1)
     threading.Timer(0.1, other.communicate, ["\n"]).start()
-    with store.leased("a"):
+    with store.leases.holding("a"):
         assert len(rows(store)) == 1
     assert other.wait(10) == 0
 
@@ -157,7 +157,7 @@ def test_a_killed_kernel_of_this_machine_is_dead_at_once(
     other = another(store, "a")
     other.kill()
     other.communicate()
-    lease = store.lease("a")
+    lease = store.leases.take("a")
     assert lease is not None
     lease.release()
 
@@ -166,7 +166,7 @@ def test_a_killed_kernel_of_this_machine_is_dead_at_once(
 def test_a_kernel_that_sleeps_loses_what_it_holds_and_does_no_harm(store: Store) -> None:
     other = another(store, "a")
     other.send_signal(signal.SIGSTOP)
-    with store.leased("a"):
+    with store.leases.holding("a"):
         other.send_signal(signal.SIGCONT)
         out, _ = other.communicate("\n")
         assert out == "let go\n"
@@ -188,20 +188,20 @@ def test_a_machine_elsewhere_is_dead_when_its_beat_stands_still(store: Store) ->
     for _ in range(8):
         beat()
         time.sleep(0.1)
-        assert store.lease("a") is None
+        assert store.leases.take("a") is None
     started = time.monotonic()
-    with store.leased("a"):
+    with store.leases.holding("a"):
         assert time.monotonic() - started >= 0.4
 
 
 def test_one_who_was_asleep_itself_takes_nothing_at_its_first_look(store: Store) -> None:
     with store._database.writing() as connection:
         connection.execute("INSERT INTO leases VALUES ('a', 'elsewhere 1 abc', 7)")
-    assert store.lease("a") is None
+    assert store.leases.take("a") is None
     time.sleep(0.8)
-    assert store.lease("a") is None
+    assert store.leases.take("a") is None
     time.sleep(0.3)
-    taken = store.lease("a")
+    taken = store.leases.take("a")
     assert taken is not None
     taken.release()
 
@@ -210,16 +210,16 @@ def test_one_who_was_asleep_itself_takes_nothing_at_its_first_look(store: Store)
 def test_a_holder_of_no_known_form_is_dead_by_its_silence(store: Store, holder: str) -> None:
     with store._database.writing() as connection:
         connection.execute("INSERT INTO leases VALUES ('a', ?, 7)", (holder,))
-    with store.leased("a") as lease:
+    with store.leases.holding("a") as lease:
         assert lease.holder != holder
 
 
 def test_a_locked_file_frightens_no_heartbeat(store: Store) -> None:
-    with store.leased("a") as lease:
+    with store.leases.holding("a") as lease:
         other = sqlite3.connect(store.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        assert store._leases.take("b", is_patient=False) is None
-        assert not store._leases.is_free("b")
+        assert store.leases.take("b", is_patient=False) is None
+        assert not store.leases.is_free("b")
         time.sleep(0.4)
         other.execute("COMMIT")
         other.close()
@@ -229,7 +229,7 @@ def test_a_locked_file_frightens_no_heartbeat(store: Store) -> None:
 
 
 def test_one_who_finds_out_that_it_lost_says_so(store: Store) -> None:
-    lease = store.lease("a")
+    lease = store.leases.take("a")
     assert lease is not None
     with store._database.writing() as connection:
         connection.execute("UPDATE leases SET holder = 'elsewhere 1 abc'")
@@ -241,27 +241,27 @@ def test_one_who_finds_out_that_it_lost_says_so(store: Store) -> None:
 def test_while_nobody_can_write_nobody_is_dead(store: Store) -> None:
     """The holder cannot beat then; those who wait count nothing against it."""
     other = another(store, "a")
-    assert store.lease("a") is None
+    assert store.leases.take("a") is None
     lock = sqlite3.connect(store.path, isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     for _ in range(4):
-        assert not store._leases.is_free("a")
+        assert not store.leases.is_free("a")
     lock.execute("COMMIT")
     lock.close()
-    assert store._leases._seen["a"].silent <= 0.3
+    assert store.leases._seen["a"].silent <= 0.3
     other.communicate("\n")
 
 
 def test_a_full_disk_is_said_to_one_who_takes_and_not_to_one_who_lets_go(store: Store) -> None:
-    lease = store.lease("a" * 3000)
+    lease = store.leases.take("a" * 3000)
     assert lease is not None
     (pages,) = store._database.rows("PRAGMA page_count")[0]
     store._database.rows(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StoreFailed, match="disk is full"):
-        store.lease("b" * 90_000)
+        store.leases.take("b" * 90_000)
     lease.release()
     store._database.rows("PRAGMA max_page_count = 1000000")
-    taken = store.lease("b" * 90_000)
+    taken = store.leases.take("b" * 90_000)
     assert taken is not None
     taken.release()
 
@@ -275,7 +275,7 @@ def test_where_nothing_is_written_nobody_waits(store: Store) -> None:
     with pytest.warns(notices.StoreNotice, match="newer"):
         newer = open_store({"NBVISION_DATA": str(store.path.parent)})
     assert newer is not None
-    with newer.leased("a") as one, newer.leased("a") as two:
+    with newer.leases.holding("a") as one, newer.leases.holding("a") as two:
         assert isinstance(one, Lease)
         assert one.holder != two.holder
     newer.close()
@@ -286,12 +286,12 @@ import os, time
 from nbvision.store import leases, open_store
 leases._BEAT_SECONDS = 0.05
 store = open_store()
-with store.leased("a") as lease:
+with store.leases.holding("a") as lease:
     child = os.fork()
     if not child:
-        assert store.lease("a") is None, "the child holds nothing of it"
+        assert store.leases.take("a") is None, "the child holds nothing of it"
         lease.release()
-        with store.leased("b"):
+        with store.leases.holding("b"):
             time.sleep(0.2)
             beats = dict(store._database.rows("SELECT name, beat FROM leases"))
             assert beats["b"] >= 1, beats
@@ -318,7 +318,7 @@ def test_a_forked_child_holds_nothing_and_beats_for_itself(tmp_path: Path) -> No
 
 
 def test_a_process_ends_while_it_holds(store: Store) -> None:
-    code = "from nbvision.store import open_store; lease = open_store().lease('a'); print(lease)"
+    code = "from nbvision.store import open_store; one = open_store().leases.take('a'); print(one)"
     started = time.monotonic()
     made = subprocess.run(
         [sys.executable, "-c", code],
@@ -330,6 +330,6 @@ def test_a_process_ends_while_it_holds(store: Store) -> None:
     )
     assert (made.stdout, made.stderr) == ("Lease('a')\n", "")
     assert time.monotonic() - started < 5
-    taken = store.lease("a")
+    taken = store.leases.take("a")
     assert taken is not None
     taken.release()

@@ -227,7 +227,7 @@ def test_an_exception_leaves_the_run_cleanly(store: Store, error: type[BaseExcep
     with pytest.raises(error), nv.run("shelves", budget=1):
         raise error
     assert open_runs() == ()
-    lease = store.lease("run:shelves")
+    lease = store.leases.take("run:shelves")
     assert lease is not None
     lease.release()
     with nv.run("shelves"):
@@ -235,7 +235,7 @@ def test_an_exception_leaves_the_run_cleanly(store: Store, error: type[BaseExcep
 
 
 def test_a_run_that_cannot_be_entered_leaves_nothing(store: Store) -> None:
-    lease = store.lease("run:shelves")
+    lease = store.leases.take("run:shelves")
     assert lease is not None
     for _ in range(2):
         with pytest.raises(RequestError, match="another kernel is in the run"):
@@ -247,7 +247,7 @@ def test_a_run_that_cannot_be_entered_leaves_nothing(store: Store) -> None:
 
 
 def test_who_waits_for_another_kernel_can_be_stopped(store: Store) -> None:
-    lease = store.lease("run:shelves")
+    lease = store.leases.take("run:shelves")
     assert lease is not None
     stop = StopSignal()
     threading.Timer(0.3, stop.set).start()
@@ -402,7 +402,7 @@ with nv.run("shelves") as run:
     if child:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
         from nbvision.budget import ledger
-        print(ledger().lease("run:shelves"))
+        print(ledger().leases.take("run:shelves"))
 if not child:
     os._exit(7)
 """

@@ -18,7 +18,7 @@ WRITES: dict[str, Callable[[Store, int], object]] = {
     "complete": lambda store, number: store.complete(number, replace(ANSWER, text="word " * 9000)),
     "disown": lambda store, _: store.disown(1, "exact"),
     "forget": lambda store, _: store.forget(everything=True),
-    "lease": lambda store, _: store.lease("run:a"),
+    "lease": lambda store, _: store.leases.take("run:a"),
 }
 every_write = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 

@@ -196,7 +196,7 @@ def test_a_file_that_another_kernel_made_anew_is_taken_up(store: Store) -> None:
     store.begin(INTENT)
     for path in store.path.parent.glob("calls.sqlite*"):
         path.unlink()
-    code = "from nbvision.store import open_store; open_store().lease('a'); print('made')"
+    code = "from nbvision.store import open_store; open_store().leases.take('a'); print('made')"
     environment = {**os.environ, "NBVISION_DATA": str(store.path.parent)}
     made = subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
     assert made.returncode == 0
@@ -364,7 +364,7 @@ def test_one_who_reads_for_a_moment_is_waited_for(store: Store) -> None:
 def test_what_dead_kernels_held_is_deleted_on_opening(store: Store) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    kept = store.lease("mine")
+    kept = store.leases.take("mine")
     assert kept is not None
     with store._database.writing() as connection:
         for name, holder in (
@@ -391,7 +391,7 @@ def test_a_process_that_ended_and_was_not_waited_for_is_dead(store: Store) -> No
     with store._database.writing() as connection:
         holder = f"{leases._machine()} {zombie.pid} a"
         connection.execute("INSERT INTO leases VALUES ('a', ?, 0)", (holder,))
-    taken = store.lease("a")
+    taken = store.leases.take("a")
     assert taken is not None
     taken.release()
     zombie.wait()

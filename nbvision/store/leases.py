@@ -100,6 +100,9 @@ class Leases:
     def take(self, name: str, *, is_patient: bool = True) -> Lease | None:
         """Return a lease of a name; None if somebody living holds it.
 
+        It lasts until it is released or forgotten, or the process ends. Where nothing can be
+        written nobody is kept out.
+
         Parameters
         ----------
         name
@@ -111,6 +114,15 @@ class Leases:
         ------
         StoreFailed
             If it cannot be written.
+
+        Examples
+        --------
+        >>> from nbvision.store.opening import memory_store
+        >>> leases = memory_store().leases
+        >>> lease = leases.take("run:shelves")
+        >>> leases.take("run:shelves") is None
+        True
+        >>> lease.release()
         """
         if self._database.is_read_only:
             return Lease(name)

@@ -124,7 +124,7 @@ def _open(folder: Path, kind_of_disk: Callable[[Path], str]) -> Store:
     else:
         made = Store(database)
         with suppress(StoreFailed):
-            made.clear_leases()
+            made.leases.clear()
         return made
     raise failed
 

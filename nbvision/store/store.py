@@ -1,7 +1,7 @@
 """The store: intent before sending, ending after; answers given again; history and money."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from nbvision.store.entering import (
 )
 from nbvision.store.forgetting import count_of, forget
 from nbvision.store.indexing import index_now_and_then, index_words
-from nbvision.store.leases import Lease, Leases, delete, let_go, nothing
+from nbvision.store.leases import Lease, Leases, delete, let_go
 from nbvision.store.records import Ending, Intent, Kept, PastCall, SentPicture, Spent
 from nbvision.store.searching import (
     PAST_COLUMNS,
@@ -50,6 +50,8 @@ class Store:
     ----------
     allowances
         What calls are paid from.
+    leases
+        Names that one kernel holds at a time.
 
     Examples
     --------
@@ -67,7 +69,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._leases = Leases(database)
+        self.leases = Leases(database)
         self.path = database.path
         self.allowances = Allowances(database)
 
@@ -80,62 +82,6 @@ class Store:
     def is_gone(self) -> bool:
         """Whether its file was deleted since it was opened."""
         return self._database.is_gone()
-
-    def clear_leases(self) -> None:
-        """Delete what dead processes of this machine held, if the file can be written now.
-
-        Raises
-        ------
-        StoreFailed
-            If the file cannot be used.
-        """
-        self._leases.clear()
-
-    def lease(self, name: str) -> Lease | None:
-        """Return a lease of a name; None if somebody living holds it.
-
-        It lasts until it is released or forgotten, or the process ends. Where nothing can be
-        written nobody is kept out.
-
-        Raises
-        ------
-        StoreFailed
-            If it cannot be written.
-
-        Examples
-        --------
-        >>> from nbvision.store.opening import memory_store
-        >>> lease = memory_store().lease("run:shelves")
-        >>> memory_store().lease("run:shelves") is None
-        True
-        >>> lease.release()
-        """
-        return self._leases.take(name)
-
-    def leased(
-        self,
-        name: str,
-        *,
-        require_wanted: Callable[[], None] = nothing,
-        on_wait: Callable[[], None] = nothing,
-    ) -> AbstractContextManager[Lease]:
-        """Hold a name for a block; wait until nobody else does.
-
-        Parameters
-        ----------
-        name
-            What is to be held.
-        require_wanted
-            Called at every look; what it raises ends the waiting.
-        on_wait
-            Called once, if there is anything to wait for.
-
-        Raises
-        ------
-        StoreFailed
-            If it cannot be written.
-        """
-        return self._leases.holding(name, require_wanted=require_wanted, on_wait=on_wait)
 
     def begin(self, intent: Intent, *, allowances: Sequence[Allowance] = ()) -> int:
         """Keep that a call is about to be sent, and return its number.
@@ -190,7 +136,7 @@ class Store:
             with self._database.writing() as connection:
                 if newest_answer(connection, intent.exact, intent.sample) == newest:
                     name = _asking(intent.exact, intent.sample)
-                    lease = self._leases.claim(connection, name)
+                    lease = self.leases.claim(connection, name)
                 if lease is None:
                     return None
                 number = enter_beginning(connection, intent, thumbnails, allowances)
@@ -228,7 +174,7 @@ class Store:
         StoreFailed
             If the file cannot be used.
         """
-        return not self._leases.is_free(_asking(exact, sample))
+        return not self.leases.is_free(_asking(exact, sample))
 
     def complete(self, number: int, ending: Ending, lease: Lease | None = None) -> None:
         """Keep how a call ended; what a budget had taken for it becomes what it cost.
